@@ -1,0 +1,1 @@
+"""Writers of deployable artifacts, one file for each `<target>_from_<source>`."""

@@ -1,0 +1,1 @@
+"""The command line, the orchestration of the stages, and the parity verdict."""

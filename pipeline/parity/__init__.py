@@ -1,0 +1,1 @@
+"""Comparing what the targets answered, and the verdict."""
