@@ -1,0 +1,83 @@
+"""What a file in `models/` says about its model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.signature import Tensors
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Split:
+    """Samples by input name and what they should give by output name, the first dimension counting samples."""
+
+    inputs: Tensors
+    targets: Tensors
+
+    @property
+    def count(self) -> int:
+        return len(next(iter(self.inputs.values())))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """Real data in two parts. `test` is what every target is asked; the representative dataset comes from `train`."""
+
+    train: Split
+    test: Split
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassScores:
+    """The output that scores classes (float, [batch, classes]), with the classes' names in the order of the scores.
+
+    The split's target of the same name holds the index of the right class (integers, [batch]).
+    """
+
+    output: str
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo:
+    """How the web demo shows the model."""
+
+    kind: Literal["draw"]
+    title: str
+    input: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """One model: how to build it compiled, its data, and how long to train it.
+
+    `build` is called after the seeds are set. `accuracy_floor` is the share of right answers on the test split below
+    which training counts as failed.
+    """
+
+    name: str
+    summary: str
+    build: Callable[[], Any]
+    data: Callable[[], Dataset]
+    output_names: tuple[str, ...]
+    epochs: int
+    batch_size: int
+    seed: int = 0
+    scores: ClassScores | None = None
+    accuracy_floor: float | None = None
+    demo: Demo | None = None
+
+
+def predicted_classes(scores: NDArray[Any]) -> NDArray[np.int64]:
+    """The index of the highest score in each row, [batch]; the lowest index when scores tie."""
+    return np.asarray(np.argmax(scores, axis=-1), dtype=np.int64)
+
+
+def labels_of(spec: ModelSpec, split: Split) -> NDArray[np.int64] | None:
+    """The right classes of the split, [batch], or None when the model does not score classes."""
+    return None if spec.scores is None else np.asarray(split.targets[spec.scores.output], dtype=np.int64)

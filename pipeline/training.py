@@ -1,0 +1,233 @@
+"""Training a model file's model: seeded, resumable, watched by an observer."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.errors import ModelFailed, UsageError
+from pipeline.core.model import Dataset, ModelSpec, Split, labels_of, predicted_classes
+from pipeline.core.progress import Observer, Progress, nobody
+from pipeline.core.signature import Tensors
+
+STAGE = "train"
+CHECKPOINT = "checkpoint.keras"
+# Saving costs tens of milliseconds, an epoch of a small model as little: by time, it never becomes the main cost.
+_SECONDS_BETWEEN_CHECKPOINTS = 5.0
+_REFERENCE_BATCH = 64
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trained:
+    """A trained model, still in memory, with what it answers for the test split.
+
+    `reference` holds one row a test sample under signature output names; `accuracy` the share of right answers, or
+    None when the model does not score classes.
+    """
+
+    model: Any
+    dataset: Dataset
+    reference: Tensors
+    accuracy: float | None
+    epochs_run: int
+    seconds: float
+
+
+def train(
+    spec: ModelSpec,
+    *,
+    epochs: int,
+    seed: int,
+    resume: bool,
+    checkpoints: Path,
+    tensorboard: Path | None,
+    observer: Observer = nobody,
+) -> Trained:
+    """Train from the seed alone: the same seed on the same machine gives the same weights, resumed or not.
+
+    `checkpoints` is a folder that outlives an interrupted training; with `resume` its last epoch is continued.
+    Raises ModelFailed when the model file raises or the trained model stays below its accuracy floor.
+    """
+    import keras
+    import tensorflow as tf
+
+    started = time.perf_counter()
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+    dataset = _from_model_file(spec, "data", spec.data)
+    saved = checkpoints / CHECKPOINT
+    first_epoch = 0
+    if resume:
+        first_epoch = _epoch_of(checkpoints)
+        model = keras.models.load_model(saved)
+    else:
+        shutil.rmtree(checkpoints, ignore_errors=True)
+        model = _from_model_file(spec, "build", spec.build)
+    checkpoints.mkdir(parents=True, exist_ok=True)
+
+    callbacks = [_observing(observer, epochs, started), _checkpointing(checkpoints)]
+    if tensorboard is not None:
+        callbacks.append(keras.callbacks.TensorBoard(log_dir=str(tensorboard), write_graph=False))
+    model.fit(
+        _shuffled_batches(dataset.train, batch_size=spec.batch_size, seed=seed, epoch=first_epoch),
+        epochs=epochs,
+        initial_epoch=first_epoch,
+        verbose=0,
+        callbacks=callbacks,
+    )
+    reference = reference_answers(model, spec, dataset.test.inputs)
+    accuracy = _accuracy(spec, dataset.test, reference)
+    _check_floor(spec, accuracy, epochs)
+    seconds = time.perf_counter() - started
+    observer(
+        Progress(
+            stage=STAGE,
+            message="trained" if accuracy is None else f"test accuracy {accuracy:.2%}",
+            finished=True,
+            seconds=seconds,
+        )
+    )
+    return Trained(
+        model=model,
+        dataset=dataset,
+        reference=reference,
+        accuracy=accuracy,
+        epochs_run=epochs - first_epoch,
+        seconds=seconds,
+    )
+
+
+def reference_answers(model: Any, spec: ModelSpec, inputs: Tensors) -> dict[str, NDArray[Any]]:
+    """What the trained Keras model itself answers in this process, by signature output name, one row a sample."""
+    feed = inputs if len(inputs) > 1 else next(iter(inputs.values()))
+    answers = model.predict(feed, batch_size=_REFERENCE_BATCH, verbose=0)
+    named = _by_output_name(answers, spec.output_names)
+    return {name: np.asarray(array) for name, array in named.items()}
+
+
+def _by_output_name(answers: Any, names: tuple[str, ...]) -> Mapping[str, Any]:
+    match answers:
+        case dict():
+            if set(answers) != set(names):
+                raise ModelFailed(
+                    f"the model answers {sorted(answers)}, its file says output_names={sorted(names)}",
+                    hint="make `output_names` in the model file and the keys of the model's outputs the same",
+                )
+            return answers
+        case list() | tuple():
+            return dict(zip(names, answers, strict=True))
+        case _:
+            (name,) = names
+            return {name: answers}
+
+
+def _from_model_file(spec: ModelSpec, what: str, make: Any) -> Any:
+    try:
+        return make()
+    except Exception as error:
+        raise ModelFailed(
+            f"model {spec.name}: its {what}() raised {type(error).__name__}: {error}",
+            hint=f"mend {what}() in the model file; `tripoint train {spec.name} -v` shows the traceback",
+        ) from error
+
+
+def _accuracy(spec: ModelSpec, test: Split, reference: Tensors) -> float | None:
+    labels = labels_of(spec, test)
+    if spec.scores is None or labels is None:
+        return None
+    return float(np.mean(predicted_classes(reference[spec.scores.output]) == labels))
+
+
+def _check_floor(spec: ModelSpec, accuracy: float | None, epochs: int) -> None:
+    if accuracy is None or spec.accuracy_floor is None or accuracy >= spec.accuracy_floor or epochs < spec.epochs:
+        return
+    raise ModelFailed(
+        f"model {spec.name}: test accuracy {accuracy:.2%} after {epochs} epochs, below its floor of "
+        f"{spec.accuracy_floor:.2%}",
+        hint=f"try `tripoint train {spec.name} --epochs {2 * epochs}` or another --seed",
+    )
+
+
+def _epoch_of(checkpoints: Path) -> int:
+    note = checkpoints / "epoch"
+    if not note.exists() or not (checkpoints / CHECKPOINT).exists():
+        raise UsageError("there is no interrupted training to resume", hint="run it without --resume")
+    return int(note.read_text())
+
+
+def _shuffled_batches(train: Split, *, batch_size: int, seed: int, epoch: int) -> Any:
+    """Batches whose order depends on seed and epoch alone, so that a resumed training goes on as it would have."""
+    import keras
+
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no types
+        def __init__(self) -> None:
+            super().__init__()
+            self.epoch = epoch
+            self._shuffle()
+
+        def _shuffle(self) -> None:
+            self.order = np.random.default_rng((seed, self.epoch)).permutation(train.count)
+
+        def on_epoch_end(self) -> None:
+            self.epoch += 1
+            self._shuffle()
+
+        def __len__(self) -> int:
+            return math.ceil(train.count / batch_size)
+
+        def __getitem__(self, index: int) -> tuple[Any, Any]:
+            rows = self.order[index * batch_size : (index + 1) * batch_size]
+            inputs = {name: array[rows] for name, array in train.inputs.items()}
+            targets = {name: array[rows] for name, array in train.targets.items()}
+            return _bare_if_single(inputs), _bare_if_single(targets)
+
+    return Batches()
+
+
+def _bare_if_single(tensors: Tensors) -> Any:
+    # A Sequential model takes an array, not a dict of one.
+    return next(iter(tensors.values())) if len(tensors) == 1 else dict(tensors)
+
+
+def _observing(observer: Observer, epochs: int, started: float) -> Any:
+    import keras
+
+    def report(epoch: int, logs: Mapping[str, float] | None) -> None:
+        figures = ", ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items())
+        seconds = time.perf_counter() - started
+        observer(Progress(stage=STAGE, message=figures, done=epoch + 1, total=epochs, seconds=seconds))
+
+    return keras.callbacks.LambdaCallback(on_epoch_end=report)
+
+
+def _checkpointing(folder: Path) -> Any:
+    import keras
+
+    class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+        def __init__(self) -> None:
+            super().__init__()
+            self.saved_at = time.perf_counter()
+
+        def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+            del logs
+            if time.perf_counter() - self.saved_at < _SECONDS_BETWEEN_CHECKPOINTS:
+                return
+            aside = folder / f"aside-{os.getpid()}.keras"
+            self.model.save(aside)
+            # The epoch is written first: a model newer than its note would repeat an epoch, an older one skip it.
+            note = folder / "epoch"
+            note.unlink(missing_ok=True)
+            aside.replace(folder / CHECKPOINT)
+            note.write_text(str(epoch + 1))
+            self.saved_at = time.perf_counter()
+
+    return Checkpoint()

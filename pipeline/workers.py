@@ -1,0 +1,123 @@
+"""Processes that find TensorFlow already imported, because they are forked from one that did it once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
+from multiprocessing.queues import SimpleQueue
+from pathlib import Path
+from typing import TypeVar
+
+from pipeline.core.progress import Observer, Progress
+
+T = TypeVar("T")
+
+_TERMINATE_WITHIN_SECONDS = 5.0
+
+# Set in a worker only, by its initializer: where its progress goes.
+_events: SimpleQueue[Progress | None] | None = None
+
+
+def observer_of_this_worker(event: Progress, /) -> None:
+    """The observer to hand to a stage that runs in a worker."""
+    if _events is None:
+        raise RuntimeError("this process is not a worker")
+    _events.put(event)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workers:
+    """Hands out executors and processes for as long as the `workers` block lasts."""
+
+    context: ForkServerContext
+    logs: Path
+    _events: SimpleQueue[Progress | None]
+    _stack: ExitStack
+
+    def executor(self, name: str, *, processes: int = 1) -> Executor:
+        """An executor of its own; what its processes print goes to `<logs>/<name>.log`."""
+        executor = ProcessPoolExecutor(
+            processes,
+            mp_context=self.context,
+            initializer=_prepare_worker,
+            initargs=(self._events, str(self.logs / f"{name}.log")),
+        )
+        self._stack.callback(_stop, executor)
+        return executor
+
+    def launch(self, target: Callable[..., None], *args: object) -> BaseProcess:
+        """Start `target(*args)` in a process of its own. The caller ends it; it dies with this process in any case."""
+        process = self.context.Process(target=_watched, args=(target, *args), daemon=True)
+        process.start()
+        return process
+
+
+@contextmanager
+def workers(*, logs: Path, observer: Observer) -> Iterator[Workers]:
+    """Begin to import TensorFlow in a process aside, and yield at once. No process is left when the block ends."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pipeline.preload"])
+    events: SimpleQueue[Progress | None] = context.SimpleQueue()
+    with ExitStack() as stack:
+        listener = threading.Thread(target=_listen, args=(events, observer), name="progress", daemon=True)
+        listener.start()
+        stack.callback(listener.join)
+        stack.callback(events.put, None)
+        yield Workers(context=context, logs=logs, _events=events, _stack=stack)
+
+
+def _listen(events: SimpleQueue[Progress | None], observer: Observer) -> None:
+    while (event := events.get()) is not None:
+        observer(event)
+
+
+def _prepare_worker(events: SimpleQueue[Progress | None], log: str) -> None:
+    global _events  # noqa: PLW0603  # an initializer has no other way to hand something to the tasks
+    _events = events
+    # Ctrl-C goes to the whole terminal group; the parent decides when workers end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with_parent()
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, sys.stdout.fileno())
+    os.dup2(descriptor, sys.stderr.fileno())
+    os.close(descriptor)
+
+
+def _watched(target: Callable[..., None], *args: object) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with_parent()
+    target(*args)
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        raise RuntimeError("this process has no parent that multiprocessing knows")
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, name="parent-watch", daemon=True).start()
+
+
+def _stop(executor: ProcessPoolExecutor) -> None:
+    # What runs now is not waited for: the block ends either because all is done, or because nothing is wanted any more.
+    processes = list((executor._processes or {}).values())  # noqa: SLF001  # 3.14 has terminate_workers(), 3.11 nothing
+    executor.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join(_TERMINATE_WITHIN_SECONDS)
+        if process.is_alive():
+            process.kill()
+            process.join()
