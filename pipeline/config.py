@@ -1,0 +1,186 @@
+"""tripoint.toml as frozen, typed values: filled once, checked before any work, never corrected silently."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from pipeline.core.artifact import TFJS_PRECISIONS, TFLITE_PRECISIONS, Precision
+from pipeline.core.errors import UsageError
+
+FILE_NAME = "tripoint.toml"
+
+Engine = Literal["auto", "docker", "native", "embedded"]
+EdgeLibrary = Literal["tflite-runtime", "litert"]
+Backend = Literal["wasm", "webgl", "cpu", "webgpu"]
+
+
+class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of tripoint.toml."""
+
+
+class StoreConfig(_Table, frozen=True):
+    path: str = ".tripoint"
+    build: str = "build"
+    keep: int = 5
+
+
+class ModelConfig(_Table, frozen=True):
+    """What one model has of its own. `file` is relative to tripoint.toml."""
+
+    file: str | None = None
+    epochs: int | None = None
+    seed: int | None = None
+
+
+class ConvertConfig(_Table, frozen=True):
+    tflite: tuple[Precision, ...] = TFLITE_PRECISIONS
+    tfjs: tuple[Precision, ...] = TFJS_PRECISIONS
+    representative_samples: int = 200
+
+
+class ServeConfig(_Table, frozen=True):
+    """`image` None means tensorflow/serving at the TensorFlow version in use."""
+
+    engine: Engine = "auto"
+    image: str | None = None
+    ready_within_seconds: float = 120.0
+    memory: str = "4g"
+    cpus: float | None = None
+
+
+class EdgeConfig(_Table, frozen=True):
+    """`command` goes before the interpreter: `["ssh", "pi@device"]` runs it elsewhere."""
+
+    libraries: tuple[EdgeLibrary, ...] = ("tflite-runtime", "litert")
+    threads: int = 1
+    python: str | None = None
+    command: tuple[str, ...] = ()
+
+
+class BrowserConfig(_Table, frozen=True):
+    backends: tuple[Backend, ...] = ("wasm", "webgl", "cpu")
+    executable: str | None = None
+    answer_within_seconds: float = 120.0
+
+
+class ParityConfig(_Table, frozen=True):
+    batch_sizes: tuple[int, ...] = (1, 7, 64)
+
+
+class ToleranceConfig(_Table, frozen=True):
+    """Overrides for one format and precision, `[tolerances."tflite/int8"]`; the reason is not optional."""
+
+    reason: str
+    atol: float | None = None
+    rtol: float | None = None
+    sqnr_db: float | None = None
+    top1: float | None = None
+    accuracy_drop: float | None = None
+
+
+class Config(_Table, frozen=True):
+    """All of tripoint.toml. `folder` is where the file was found: relative paths count from it."""
+
+    folder: str = "."
+    store: StoreConfig = StoreConfig()
+    models: dict[str, ModelConfig] = {}
+    convert: ConvertConfig = ConvertConfig()
+    serve: ServeConfig = ServeConfig()
+    edge: EdgeConfig = EdgeConfig()
+    browser: BrowserConfig = BrowserConfig()
+    parity: ParityConfig = ParityConfig()
+    tolerances: dict[str, ToleranceConfig] = {}
+
+    @property
+    def store_path(self) -> Path:
+        return Path(self.folder, self.store.path)
+
+    @property
+    def build_path(self) -> Path:
+        return Path(self.folder, self.store.build)
+
+
+def load(start: Path) -> Config:
+    """The config of the nearest tripoint.toml at or above `start`, or the defaults when there is none.
+
+    Raises UsageError for a file that is not TOML, an unknown key (the nearest known one named) or an impossible value.
+    """
+    for folder in (start, *start.absolute().parents):
+        file = folder / FILE_NAME
+        if file.is_file():
+            return parse(file.read_text(), folder=folder)
+    return Config(folder=str(start))
+
+
+def parse(text: str, *, folder: Path) -> Config:
+    """The config that the text of a tripoint.toml in `folder` says. Raises UsageError as `load` does."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{folder / FILE_NAME} is not TOML: {error}", hint="mend the line that it names") from error
+    if "folder" in values:
+        raise UsageError(f"{FILE_NAME}: unknown key `folder`", hint="remove it: paths count from the file itself")
+    try:
+        config = msgspec.convert({**values, "folder": str(folder)}, Config)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{FILE_NAME}: {error}", hint=_nearest_key(str(error))) from error
+    _check(config)
+    return config
+
+
+def _check(config: Config) -> None:
+    _refuse_unless(
+        set(config.convert.tflite) <= set(TFLITE_PRECISIONS),
+        f"convert.tflite = {[str(precision) for precision in config.convert.tflite]}",
+        f"choose from {', '.join(TFLITE_PRECISIONS)}",
+    )
+    _refuse_unless(
+        set(config.convert.tfjs) <= set(TFJS_PRECISIONS),
+        f"convert.tfjs = {[str(precision) for precision in config.convert.tfjs]}",
+        f"choose from {', '.join(TFJS_PRECISIONS)}",
+    )
+    _refuse_unless(
+        len(config.parity.batch_sizes) > 0 and min(config.parity.batch_sizes) > 0,
+        f"parity.batch_sizes = {list(config.parity.batch_sizes)}",
+        "name at least one, each 1 or more",
+    )
+    known = {f"tflite/{precision}" for precision in TFLITE_PRECISIONS}
+    known |= {f"tfjs/{precision}" for precision in TFJS_PRECISIONS} | {"saved_model/float32"}
+    for name in config.tolerances:
+        _refuse_unless(name in known, f'[tolerances."{name}"]', f"the known ones are {', '.join(sorted(known))}")
+
+
+def _refuse_unless(holds: bool, what: str, mend: str) -> None:  # noqa: FBT001  # reads as a sentence
+    if not holds:
+        raise UsageError(f"{FILE_NAME}: {what} cannot be", hint=mend)
+
+
+def _nearest_key(message: str) -> str:
+    unknown = re.search(r"unknown field `(\w+)`(?: - at `\$\.?(\w*))?", message)
+    if unknown is None:
+        return f"mend that value in {FILE_NAME}"
+    key, table = unknown.groups()
+    known = _keys_of(table)
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known)}"
+
+
+def _keys_of(table: str | None) -> list[str]:
+    kinds: dict[str, type[_Table]] = {
+        "store": StoreConfig,
+        "models": ModelConfig,
+        "convert": ConvertConfig,
+        "serve": ServeConfig,
+        "edge": EdgeConfig,
+        "browser": BrowserConfig,
+        "parity": ParityConfig,
+        "tolerances": ToleranceConfig,
+    }
+    kind = kinds.get(table or "", Config)
+    return [field for field in kind.__struct_fields__ if field != "folder"]
