@@ -1,0 +1,48 @@
+# `make` alone prints this menu. `make demo` and `make test` do all their own set-up.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+TRIPOINT := .venv/bin/tripoint
+
+.PHONY: help setup setup-dev demo test test-all check format unit bench lock clean docker
+
+help: ## this menu
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+setup: ## environments, web app, browser: whatever is not there yet
+	@scripts/setup.sh main
+
+setup-dev:
+	@scripts/setup.sh dev
+
+demo: setup ## train, export, convert, serve, run everywhere, compare: the verdict
+	@$(TRIPOINT) run digits
+
+test: setup-dev docker check ## everything that must hold, in under 15 minutes
+	.venv/bin/pytest -m "not slow" --ignore tests/unit
+
+test-all: setup-dev docker check ## the same and what takes longer
+	.venv/bin/pytest --ignore tests/unit
+
+check: setup-dev ## format, lint, types, import contract, unit tests; no Docker, no browser
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	cd web_demo && PATH="$$PWD/.node/bin:$$PATH" npm run --silent check && PATH="$$PWD/.node/bin:$$PATH" npm test --silent
+	.venv/bin/pytest tests/unit
+
+format: setup-dev ## let the formatters have their way
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+bench: setup-dev ## how long a cold run, a second run and --help take, as ratios
+	.venv/bin/python tests/bench/bench_run.py
+
+docker: ## a Docker daemon, when this is a machine where we may start one
+	@scripts/docker-daemon.sh
+
+lock: ## resolve the requirements anew
+	scripts/lock.sh
+
+clean: ## forget every result and the built web app; environments stay
+	rm -rf .tripoint build web_demo/dist
