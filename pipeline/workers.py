@@ -10,16 +10,12 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from multiprocessing.context import ForkServerContext
+from functools import cached_property
 from multiprocessing.process import BaseProcess
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
-from typing import TypeVar
 
 from pipeline.core.progress import Observer, Progress
-
-T = TypeVar("T")
 
 _TERMINATE_WITHIN_SECONDS = 5.0
 
@@ -34,45 +30,56 @@ def observer_of_this_worker(event: Progress, /) -> None:
     _events.put(event)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Workers:
-    """Hands out executors and processes for as long as the `workers` block lasts."""
+    """Hands out executors and processes for as long as the `workers` block lasts; nothing starts before the first."""
 
-    context: ForkServerContext
-    logs: Path
-    _events: SimpleQueue[Progress | None]
-    _stack: ExitStack
+    def __init__(self, *, logs: Path, observer: Observer, stack: ExitStack) -> None:
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["pipeline.preload"])
+        self._logs = logs
+        self._observer = observer
+        self._stack = stack
+        self._lock = threading.Lock()
+        self._executors: dict[str, Executor] = {}
 
     def executor(self, name: str, *, processes: int = 1) -> Executor:
-        """An executor of its own; what its processes print goes to `<logs>/<name>.log`."""
-        executor = ProcessPoolExecutor(
-            processes,
-            mp_context=self.context,
-            initializer=_prepare_worker,
-            initargs=(self._events, str(self.logs / f"{name}.log")),
-        )
-        self._stack.callback(_stop, executor)
-        return executor
+        """The executor of that name, made at the first call; what its processes print goes to `<logs>/<name>.log`."""
+        with self._lock:
+            if name not in self._executors:
+                executor = ProcessPoolExecutor(
+                    processes,
+                    mp_context=self._context,
+                    initializer=_prepare_worker,
+                    initargs=(self._events, str(self._logs / f"{name}.log")),
+                )
+                self._stack.callback(_stop, executor)
+                self._executors[name] = executor
+            return self._executors[name]
 
     def launch(self, target: Callable[..., None], *args: object) -> BaseProcess:
         """Start `target(*args)` in a process of its own. The caller ends it; it dies with this process in any case."""
-        process = self.context.Process(target=_watched, args=(target, *args), daemon=True)
+        process = self._context.Process(target=_watched, args=(target, *args), daemon=True)
         process.start()
         return process
+
+    @cached_property
+    def _events(self) -> SimpleQueue[Progress | None]:
+        events: SimpleQueue[Progress | None] = self._context.SimpleQueue()
+        listener = threading.Thread(target=_listen, args=(events, self._observer), name="progress", daemon=True)
+        listener.start()
+        self._stack.callback(listener.join)
+        self._stack.callback(events.put, None)
+        return events
 
 
 @contextmanager
 def workers(*, logs: Path, observer: Observer) -> Iterator[Workers]:
-    """Begin to import TensorFlow in a process aside, and yield at once. No process is left when the block ends."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pipeline.preload"])
-    events: SimpleQueue[Progress | None] = context.SimpleQueue()
+    """Yield the source of workers, which costs nothing until it is used. No process is left when the block ends.
+
+    `logs` is a folder that exists by the time the first worker starts.
+    """
     with ExitStack() as stack:
-        listener = threading.Thread(target=_listen, args=(events, observer), name="progress", daemon=True)
-        listener.start()
-        stack.callback(listener.join)
-        stack.callback(events.put, None)
-        yield Workers(context=context, logs=logs, _events=events, _stack=stack)
+        yield Workers(logs=logs, observer=observer, stack=stack)
 
 
 def _listen(events: SimpleQueue[Progress | None], observer: Observer) -> None:
