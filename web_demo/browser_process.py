@@ -1,0 +1,95 @@
+"""A browser with one page open, for as long as a `with` block lasts, driven by Playwright in its own thread."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.async_api import BrowserContext, Page
+
+# Beyond Playwright's own: QUIC is never right for the loopback, and looking for it costs time.
+BROWSER_FLAGS = ("--disable-quic",)
+_CLOSES_WITHIN_SECONDS = 5.0
+
+
+@contextmanager
+def page_open(
+    url: str, *, executable: Path, headless: bool, scratch: Path, broke: Callable[[str], None]
+) -> Iterator[None]:
+    """Start opening `url` and yield at once; `broke` is told, from another thread, when browser or page end.
+
+    `scratch` takes the browser's profile and `browser.log`, what the page wrote to its console. Browser and driver are
+    gone afterwards, always; should this process be killed, they notice that their pipe is closed and end as well.
+    """
+    loop = asyncio.new_event_loop()
+    drive = loop.create_task(_drive(url, executable=executable, headless=headless, scratch=scratch, broke=broke))
+    thread = threading.Thread(target=_until_done, args=(loop, drive, broke), name="web_demo browser")
+    thread.start()
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(drive.cancel)
+        thread.join()
+        loop.close()
+
+
+def _until_done(loop: asyncio.AbstractEventLoop, drive: asyncio.Task[None], broke: Callable[[str], None]) -> None:
+    from playwright.async_api import Error
+
+    try:
+        loop.run_until_complete(drive)
+    except asyncio.CancelledError:
+        pass  # the end of the `with` block
+    except Error as error:
+        broke(f"the browser failed: {error.message}")
+    finally:
+        broke("the browser is closed")
+
+
+async def _drive(url: str, *, executable: Path, headless: bool, scratch: Path, broke: Callable[[str], None]) -> None:
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as playwright:
+        context = await playwright.chromium.launch_persistent_context(
+            scratch / "profile",
+            executable_path=executable,
+            headless=headless,
+            args=list(BROWSER_FLAGS),
+            # Chromium refuses to start sandboxed as root.
+            chromium_sandbox=os.name == "nt" or os.geteuid() != 0,
+            # Ctrl-C ends the `with` block, and that ends the browser: in order, and only once.
+            handle_sigint=False,
+            handle_sigterm=False,
+            handle_sighup=False,
+        )
+        try:
+            page = context.pages[0]
+            _watch(page, scratch / "browser.log", broke)
+            await page.goto(url, wait_until="commit")
+            await _closed(context)
+        finally:
+            # A browser that hangs is killed by the driver when the driver ends, so there is no need to wait for long.
+            await asyncio.wait_for(context.close(), timeout=_CLOSES_WITHIN_SECONDS)
+
+
+async def _closed(context: BrowserContext) -> None:
+    closed = asyncio.Event()
+    context.on("close", lambda _: closed.set())
+    await closed.wait()
+
+
+def _watch(page: Page, log: Path, broke: Callable[[str], None]) -> None:
+    def note(line: str) -> None:
+        with log.open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+
+    page.on("console", lambda message: note(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: note(f"uncaught: {error}"))
+    page.on("crash", lambda _: broke("the page crashed: its renderer process is gone"))
+    page.on("close", lambda _: broke("the page was closed"))

@@ -1,0 +1,146 @@
+"""The browser as a place where artifacts run: TF.js on the parity page, headless unless asked otherwise."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipeline.core.artifact import Artifact
+from pipeline.core.errors import TargetFailed
+from pipeline.core.signature import Signature, Tensors, sample_count
+from pipeline.core.target import Answers, RuntimeInfo
+from web_demo.browser_process import BROWSER_FLAGS, page_open
+from web_demo.executable import find_browser
+from web_demo.parity_channel import ParityChannel
+from web_demo.parity_site import ParitySite
+from web_demo.server import serving
+from web_demo.static import folder_site
+from web_demo.wire import decoded, encoded
+
+DIST = Path(__file__).resolve().parent / "dist"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Browser:
+    """Chromium or Chrome. `executable` None means the one that `find_browser` finds.
+
+    `page_dist` is the built web app. `answer_within_seconds` bounds the time in which the page shows no progress at
+    all, not a whole run: the largest single batch must fit, and loading a model.
+    """
+
+    executable: Path | None = None
+    headless: bool = True
+    page_dist: Path = DIST
+    starts_within_seconds: float = 60.0
+    answer_within_seconds: float = 120.0
+
+    def missing(self) -> str | None:
+        if self.executable is not None and not self.executable.is_file():
+            return f"there is no browser at {self.executable}: correct `executable`, or leave it out to have one found"
+        if self._found is None:
+            return "no Chromium or Chrome is installed: `make setup` installs one where it can"
+        if not (self.page_dist / "parity.html").is_file():
+            return f"the web app is not built ({self.page_dist} has no parity.html): run `make setup`"
+        return None
+
+    def settings(self) -> Mapping[str, str]:
+        found = self._found
+        return {
+            "executable": str(found),
+            # The version would need the browser started; a package manager changes the file with every version.
+            "executable_changed": "" if found is None else _changed(found),
+            "flags": " ".join(BROWSER_FLAGS),
+            "headless": str(self.headless),
+            "page": folder_digest(self.page_dist),
+        }
+
+    @contextmanager
+    def boot(self, scratch: Path) -> Iterator[BrowserSession]:
+        reason, executable = self.missing(), self._found
+        if reason is not None or executable is None:
+            raise TargetFailed(f"the browser cannot start: {reason}", hint="make setup")
+        channel = ParityChannel()
+        site = ParitySite(channel)
+        with (
+            serving([site, folder_site("/", self.page_dist)]) as address,
+            page_open(
+                address + site.page,
+                executable=executable,
+                headless=self.headless,
+                scratch=scratch,
+                broke=channel.break_off,
+            ),
+        ):
+            channel.wait_for_page(within_seconds=self.starts_within_seconds)
+            yield BrowserSession(channel=channel, site=site, answer_within_seconds=self.answer_within_seconds)
+
+    @property
+    def _found(self) -> Path | None:
+        return self.executable if self.executable is not None else find_browser()
+
+
+def _changed(path: Path) -> str:
+    return datetime.fromtimestamp(path.stat().st_mtime, tz=UTC).isoformat()
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 (hex) over names and contents of all files below the folder."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrowserSession:
+    """A parity page that is open and waits."""
+
+    channel: ParityChannel
+    site: ParitySite
+    answer_within_seconds: float
+
+    @contextmanager
+    def load(self, artifact: Artifact, variant: str) -> Iterator[BrowserRunner]:
+        """Yield a runner on the backend `variant`: wasm, webgl, cpu or webgpu."""
+        facts = json.loads(
+            self.channel.ask(
+                {"kind": "load", "url": self.site.add_model(artifact.path), "backend": variant},
+                within_seconds=self.answer_within_seconds,
+            )
+        )
+        try:
+            yield BrowserRunner(
+                info=RuntimeInfo(runtime="TF.js", version=facts["version"], details=facts["details"]),
+                signature=artifact.signature,
+                channel=self.channel,
+                answer_within_seconds=self.answer_within_seconds,
+            )
+        finally:
+            if not self.channel.broken:
+                self.channel.ask({"kind": "unload"}, within_seconds=self.answer_within_seconds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrowserRunner:
+    """One TF.js artifact, loaded in the page."""
+
+    info: RuntimeInfo
+    signature: Signature
+    channel: ParityChannel
+    answer_within_seconds: float
+
+    def run(self, samples: Tensors, *, batch_size: int) -> Answers:
+        """Answer all samples. The page cuts the batches, so a call's time has no share of the way there and back."""
+        body = self.channel.ask(
+            {"kind": "run", "batchSize": batch_size},
+            inputs=encoded(samples, self.signature),
+            within_seconds=self.answer_within_seconds,
+        )
+        return decoded(body, self.signature, sample_count=sample_count(samples))

@@ -1,0 +1,110 @@
+/** TF.js's backends: switched on by name, and made to say what they really are. */
+
+import {
+  type KernelBackend,
+  backend,
+  env,
+  getBackend,
+  setBackend,
+  version_core,
+} from '@tensorflow/tfjs-core';
+
+import wasmUrl from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm?url';
+import wasmSimdUrl from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm?url';
+
+export const BACKENDS = ['wasm', 'webgl', 'cpu', 'webgpu'] as const;
+export type BackendName = (typeof BACKENDS)[number];
+
+export function isBackendName(name: string): name is BackendName {
+  return (BACKENDS as readonly string[]).includes(name);
+}
+
+/** What runs, in words: `backend` and `userAgent` always, the rest where the backend has it. */
+export type BackendDetails = Readonly<Record<string, string>>;
+
+export const TFJS_VERSION = version_core;
+
+/** Makes the backend TF.js's current one; throws unless it really is afterwards. */
+export async function activate(name: BackendName): Promise<void> {
+  await register(name);
+  // False means that it could not start, although `getBackend()` may already name it.
+  const started = await setBackend(name);
+  const current = getBackend();
+  if (!started || current !== name) {
+    throw new Error(`the ${name} backend does not start in this browser (TF.js would run on ${current})`);
+  }
+}
+
+let wasmIsConfigured = false;
+
+async function register(name: BackendName): Promise<void> {
+  switch (name) {
+    case 'cpu':
+      await import('@tensorflow/tfjs-backend-cpu');
+      return;
+    case 'webgl':
+      await import('@tensorflow/tfjs-backend-webgl');
+      return;
+    case 'wasm': {
+      const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
+      if (!wasmIsConfigured) {
+        wasmIsConfigured = true;
+        // One thread everywhere: threads need isolation headers that few static hosts send, and what was proved here
+        // should be what users run. Set before the paths, because the first use of the backend fixes both.
+        env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
+        setWasmPaths({
+          'tfjs-backend-wasm.wasm': wasmUrl,
+          'tfjs-backend-wasm-simd.wasm': wasmSimdUrl,
+          'tfjs-backend-wasm-threaded-simd.wasm': wasmSimdUrl,
+        });
+      }
+      return;
+    }
+    case 'webgpu':
+      if (!('gpu' in navigator)) throw new Error('this browser has no WebGPU');
+      await import('@tensorflow/tfjs-backend-webgpu');
+      return;
+  }
+}
+
+export async function backendDetails(name: BackendName): Promise<BackendDetails> {
+  const common = { backend: getBackend(), userAgent: navigator.userAgent };
+  switch (name) {
+    case 'cpu':
+      return common;
+    case 'wasm': {
+      const simd = (await env().getAsync('WASM_HAS_SIMD_SUPPORT')) === true;
+      return { ...common, wasm: simd ? 'SIMD' : 'no SIMD', threads: '1' };
+    }
+    case 'webgl': {
+      const gl = webglContext();
+      return {
+        ...common,
+        renderer: rendererOf(gl),
+        webgl: String(env().getNumber('WEBGL_VERSION')),
+        float32Textures: env().getBool('WEBGL_RENDER_FLOAT32_ENABLED') ? 'yes' : 'no',
+      };
+    }
+    case 'webgpu': {
+      const { adapterInfo } = backend() as KernelBackend & {
+        adapterInfo: { vendor: string; architecture: string };
+      };
+      return { ...common, renderer: `${adapterInfo.vendor} ${adapterInfo.architecture}`.trim() };
+    }
+  }
+}
+
+function webglContext(): WebGLRenderingContext {
+  return (backend() as KernelBackend & { getGPGPUContext(): { gl: WebGLRenderingContext } }).getGPGPUContext()
+    .gl;
+}
+
+function rendererOf(gl: WebGLRenderingContext): string {
+  const unmasked = gl.getExtension('WEBGL_debug_renderer_info');
+  return String(gl.getParameter(unmasked === null ? gl.RENDERER : unmasked.UNMASKED_RENDERER_WEBGL));
+}
+
+/** Calls back when the driver takes the WebGL context away: every texture is gone, and answers would be zeros. */
+export function onContextLost(lost: () => void): void {
+  webglContext().canvas.addEventListener('webglcontextlost', lost, { once: true });
+}

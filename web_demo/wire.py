@@ -1,0 +1,97 @@
+"""How tensors travel between Python and the parity page: safetensors, in the three types that TF.js has."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from pipeline.core.errors import TargetFailed
+from pipeline.core.signature import Signature, Tensors, TensorSpec
+from pipeline.core.target import Answers
+
+_OUTPUT_PREFIX = "output:"
+_CALL_SECONDS = "call_seconds"
+
+
+def encoded(samples: Tensors, signature: Signature) -> bytes:
+    """The samples in TF.js's types: float32, int32 or bool.
+
+    Raises TargetFailed when an input has a type that TF.js lacks and a value that no type of TF.js holds exactly.
+    """
+    specs = {spec.name: spec for spec in signature.inputs}
+    if samples.keys() != specs.keys():
+        raise TargetFailed(
+            f"the browser was given {sorted(samples)}, the signature takes {sorted(specs)}",
+            hint="give exactly the inputs of the signature",
+        )
+    return save({name: np.ascontiguousarray(_as_tfjs(array, specs[name])) for name, array in samples.items()})
+
+
+def _as_tfjs(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
+    kind = array.dtype.kind
+    if kind == "b":
+        return array
+    if kind not in "iuf":
+        raise TargetFailed(
+            f"input {spec.name} is of type {spec.dtype}, which the parity page cannot carry",
+            hint="TF.js targets take numbers and booleans; leave the browser out of `targets` for this model",
+        )
+    want = np.float32 if kind == "f" else np.int32
+    if array.dtype == want:
+        return array
+    # Values out of range change silently in the cast, or warn; the comparison below is what counts.
+    with np.errstate(all="ignore"):
+        cast = array.astype(want)
+    unequal = (cast.astype(array.dtype) != array) & ~((array != array) & (cast != cast))  # noqa: PLR0124  # NaN
+    if unequal.any():
+        place = tuple(int(index) for index in np.argwhere(unequal)[0])
+        raise TargetFailed(
+            f"input {spec.name} is {array.dtype}, TF.js has only {np.dtype(want)}, "
+            f"and {int(unequal.sum())} of {array.size} values do not fit: the first is {array[place]} at {place}",
+            hint=f"export the model with a {np.dtype(want)} input, or compare it with samples that fit",
+        )
+    return cast
+
+
+def decoded(body: bytes, signature: Signature, *, sample_count: int) -> Answers:
+    """The page's answers, back in the types of the signature, one row a sample.
+
+    Raises TargetFailed when an output is missing or unknown, has another number of rows, or is not of its type.
+    """
+    try:
+        tensors = load(body)
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise TargetFailed(f"the browser's answer cannot be read: {error}", hint="run `make setup` again") from error
+    seconds = np.asarray(tensors.pop(_CALL_SECONDS), dtype=np.float64)
+    outputs = {name.removeprefix(_OUTPUT_PREFIX): array for name, array in tensors.items()}
+    specs = {spec.name: spec for spec in signature.outputs}
+    if outputs.keys() != specs.keys():
+        raise TargetFailed(
+            f"the browser answered {sorted(outputs)}, the signature promises {sorted(specs)}",
+            hint="convert the model again: its TF.js artifact belongs to another signature",
+        )
+    return Answers(
+        outputs={name: _as_promised(outputs[name], specs[name], sample_count) for name in signature.output_names},
+        call_seconds=seconds,
+    )
+
+
+def _as_promised(array: NDArray[Any], spec: TensorSpec, sample_count: int) -> NDArray[Any]:
+    if array.shape[:1] != (sample_count,):
+        raise TargetFailed(
+            f"output {spec.name} has shape {list(array.shape)} for {sample_count} samples",
+            hint="a TF.js target needs a model whose outputs have one row a sample",
+        )
+    want = np.dtype(spec.dtype)
+    # TF.js widens what it lacks, so a smaller or larger type of the same kind is no fault of the artifact.
+    if {array.dtype.kind, want.kind} not in ({"f"}, {"i"}, {"b"}, {"i", "u"}):
+        raise TargetFailed(
+            f"output {spec.name} is {array.dtype} in the browser, the signature promises {want}",
+            hint="convert the model again: its TF.js artifact belongs to another signature",
+        )
+    return array.astype(want)
