@@ -45,13 +45,13 @@ class ConvertConfig(_Table, frozen=True):
 
 
 class ServeConfig(_Table, frozen=True):
-    """`image` None means tensorflow/serving at the TensorFlow version in use."""
+    """`image` None means tensorflow/serving at the TensorFlow version in use; `cpus` 0 means all."""
 
     engine: Engine = "auto"
     image: str | None = None
     ready_within_seconds: float = 120.0
-    memory: str = "4g"
-    cpus: float | None = None
+    memory_mb: int = 4096
+    cpus: float = 0.0
 
 
 class EdgeConfig(_Table, frozen=True):

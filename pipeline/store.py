@@ -20,6 +20,12 @@ from pipeline.core.errors import EnvironmentProblem
 MANIFEST = "made.json"
 MANIFEST_SCHEMA = "tripoint.made/1"
 _ASIDE_PREFIX = "aside-"
+_DISK_PROBLEMS = {
+    errno.ENOSPC: ("the disk is full", "free some space, or set `store.path` in tripoint.toml to another disk"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space, or set `store.path` in tripoint.toml elsewhere"),
+    errno.EROFS: ("the disk is read-only", "set `store.path` in tripoint.toml to a folder that can be written"),
+    errno.EACCES: ("permission denied", "make the folder writable, or set `store.path` in tripoint.toml elsewhere"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +48,14 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A folder that a stage finished. `facts` is what the stage wants remembered (signature, seconds, versions)."""
+    """A folder that a stage finished. `facts` is what the stage wants remembered (signature, seconds, versions).
+
+    `files` has the SHA-256 (hex) of every file by its path inside the folder, `digest` is one over all of them.
+    """
 
     path: Path
     facts: Mapping[str, Any]
+    files: Mapping[str, str]
     digest: str
     size_bytes: int
 
@@ -87,7 +97,7 @@ class Store:
         if found != files:
             odd = sorted(name for name in files.keys() | found.keys() if files.get(name) != found.get(name))
             return Broken(path=folder, reason=f"changed since it was made: {', '.join(odd[:3])}")
-        return Entry(path=folder, facts=facts, digest=digest, size_bytes=size_bytes)
+        return Entry(path=folder, facts=facts, files=files, digest=digest, size_bytes=size_bytes)
 
     @contextmanager
     def making(self, recipe: Recipe) -> Iterator[Making]:
@@ -140,25 +150,29 @@ class Store:
 
 @contextmanager
 def disk_problems_named(where: Path) -> Iterator[None]:
-    """Turn a full, read-only or forbidden disk into an error that says so; other OS errors pass unchanged."""
+    """Turn a full, read-only or forbidden disk into an error that says so; other errors pass unchanged."""
     try:
         yield
-    except OSError as error:
-        reasons = {
-            errno.ENOSPC: ("the disk is full", "free some space, or set `store` in tripoint.toml to another disk"),
-            errno.EDQUOT: ("the disk quota is used up", "free some space, or set `store` in tripoint.toml elsewhere"),
-            errno.EROFS: ("the disk is read-only", "set `store` in tripoint.toml to a folder that can be written"),
-            errno.EACCES: ("permission denied", "make the folder writable, or set `store` in tripoint.toml elsewhere"),
-        }
-        if error.errno not in reasons:
+    except EnvironmentProblem:
+        raise
+    except Exception as error:
+        number = _disk_errno(error)
+        if number is None:
             raise
-        what, mend = reasons[error.errno]
+        what, mend = _DISK_PROBLEMS[number]
         free = shutil.disk_usage(_nearest_existing(where)).free
         raise EnvironmentProblem(
-            f"{where}: {what} while writing {error.filename or 'an artifact'} ({free / 1e6:.0f} MB free); "
-            "nothing half-written was kept",
+            f"{where}: {what} while writing {getattr(error, 'filename', None) or 'an artifact'} "
+            f"({free / 1e6:.0f} MB free); nothing half-written was kept",
             hint=mend,
         ) from error
+
+
+def _disk_errno(error: Exception) -> int | None:
+    if isinstance(error, OSError):
+        return error.errno if error.errno in _DISK_PROBLEMS else None
+    # TensorFlow, h5py and the converters raise errors of their own, which quote the system's words.
+    return next((number for number in _DISK_PROBLEMS if os.strerror(number) in str(error)), None)
 
 
 def digest_of_files(files: Mapping[str, str]) -> str:

@@ -88,14 +88,8 @@ def train(
     accuracy = _accuracy(spec, dataset.test, reference)
     _check_floor(spec, accuracy, epochs)
     seconds = time.perf_counter() - started
-    observer(
-        Progress(
-            stage=STAGE,
-            message="trained" if accuracy is None else f"test accuracy {accuracy:.2%}",
-            finished=True,
-            seconds=seconds,
-        )
-    )
+    if accuracy is not None:
+        observer(Progress(stage=STAGE, message=f"test accuracy {accuracy:.2%}", done=epochs, total=epochs))
     return Trained(
         model=model,
         dataset=dataset,

@@ -62,6 +62,10 @@ class Workers:
         process.start()
         return process
 
+    def stop(self) -> None:
+        """End every process now, whatever it does; calls that wait for one raise BrokenProcessPool. May be repeated."""
+        self._stack.close()
+
     @cached_property
     def _events(self) -> SimpleQueue[Progress | None]:
         events: SimpleQueue[Progress | None] = self._context.SimpleQueue()

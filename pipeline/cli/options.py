@@ -1,0 +1,60 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from pipeline.cli.progress import Verbosity
+    from pipeline.config import Config
+    from pipeline.model_files import ModelFile
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
+
+
+def verbosity_options(command: F) -> F:
+    """`-q` and `-v`, given to the command as one `verbosity`."""
+    command = click.option(
+        "-v", "--verbose", "verbosity", flag_value="verbose", help="Say what each step does and takes."
+    )(command)
+    return click.option(
+        "-q", "--quiet", "verbosity", flag_value="quiet", default="normal", help="Print the result only."
+    )(command)
+
+
+def model_argument(command: F) -> F:
+    return click.argument("model", default="digits", metavar="[MODEL]")(command)
+
+
+def training_options(command: F) -> F:
+    command = click.option("--seed", type=click.IntRange(0), help="Seed of weights and order; else the model's own.")(
+        command
+    )
+    return click.option("--epochs", type=click.IntRange(1), help="Epochs to train; else as many as the model says.")(
+        command
+    )
+
+
+def project(model: str) -> tuple[Config, ModelFile]:
+    """The config that holds here and the model asked for."""
+    from pipeline import config, model_files
+
+    found = config.load(Path.cwd())
+    return found, model_files.find(model, found)
+
+
+def verbosity_of(value: str | None) -> Verbosity:
+    """Click's flag value as what `watching` takes."""
+    match value:
+        case "quiet":
+            return "quiet"
+        case "verbose":
+            return "verbose"
+        case _:
+            return "normal"

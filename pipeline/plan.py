@@ -1,0 +1,290 @@
+"""The steps of one model, straight down: train, export, convert, record; what each depends on, and what it runs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, assert_never
+
+from pipeline import golden, stages
+from pipeline.config import Config
+from pipeline.core.artifact import Artifact, Format, Precision
+from pipeline.core.signature import Signature
+from pipeline.core.target import Session, Target
+from pipeline.model_files import ModelFile
+from pipeline.parity import record
+from pipeline.stages import TrainSettings
+from pipeline.steps import Step
+from pipeline.store import Entry, Making, Recipe, Store
+from pipeline.workers import Workers
+
+TRAIN = "train"
+EXPORT = "export"
+TFJS_WORKER = "tfjs"
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One line of the report: one artifact on one target, and the steps that make both."""
+
+    target: Target
+    precision: Precision
+    artifact_step: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.target.name} {self.precision}"
+
+    @property
+    def step(self) -> str:
+        return f"record {self.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planner:
+    """Makes the steps of one model. Nothing runs before a step's `make` is called."""
+
+    file: ModelFile
+    config: Config
+    training: TrainSettings
+    store: Store
+    workers: Workers
+
+    def train(self) -> Step:
+        def recipe(_: Sequence[Entry]) -> Recipe:
+            return self._recipe(
+                TRAIN,
+                sources=[self.file.path, _ROOT / "pipeline/training.py", _ROOT / "pipeline/golden.py"],
+                tools=["tensorflow", "keras", "numpy", "scikit-learn"],
+                settings={
+                    "epochs": self.training.epochs,
+                    "seed": self.training.seed,
+                    "representative_samples": self.training.representative_samples,
+                    # The same seed gives the same weights only on the same kind of machine.
+                    "machine": platform.machine(),
+                },
+            )
+
+        def make(_: Sequence[Entry], making: Making) -> None:
+            logs = self.store.root / self.file.name / "training" / recipe([]).key
+            making.facts |= (
+                self.workers.executor("makers", processes=self.maker_processes)
+                .submit(
+                    stages.train_into,
+                    making.folder,
+                    self.file,
+                    self.training,
+                    logs / "checkpoints",
+                    logs / "tensorboard",
+                )
+                .result()
+            )
+
+        return Step(name=TRAIN, needs=(), recipe=recipe, make=make, essential=True)
+
+    def export(self) -> Step:
+        def recipe(needs: Sequence[Entry]) -> Recipe:
+            (trained,) = needs
+            return self._recipe(
+                EXPORT,
+                sources=[_ROOT / "export/saved_model_from_keras.py"],
+                tools=["tensorflow", "keras", "tensorflow-serving-api"],
+                settings={"made_from": [trained.files[stages.KERAS_FILE], trained.files[stages.REPRESENTATIVE_FILE]]},
+            )
+
+        def make(needs: Sequence[Entry], making: Making) -> None:
+            (trained,) = needs
+            # Servers take the highest version, so a newer export needs a higher number than those before it.
+            numbers = [
+                int(path.name) for old in self.store.newest(self.file.name, EXPORT) for path in old.glob("[0-9]*")
+            ]
+            making.facts |= self._make(
+                stages.export_into,
+                making.folder,
+                trained.path,
+                version=max(numbers, default=0) + 1,
+                output_names=tuple(trained.facts["output_names"]),
+            )
+
+        return Step(name=EXPORT, needs=(TRAIN,), recipe=recipe, make=make, essential=True)
+
+    def tflite(self, precision: Precision) -> Step:
+        def make(needs: Sequence[Entry], making: Making) -> None:
+            trained, exported = needs
+            making.facts |= self._make(
+                stages.tflite_into,
+                making.folder,
+                saved_model_folder(exported),
+                name=self.file.name,
+                signature=exported.facts["signature"],
+                precision=precision,
+                trained=trained.path,
+            )
+
+        return self._conversion(Format.TFLITE, precision, make)
+
+    def tfjs(self, precision: Precision) -> Step:
+        def make(needs: Sequence[Entry], making: Making) -> None:
+            _, exported = needs
+            making.facts |= (
+                self.workers.executor(TFJS_WORKER)
+                .submit(
+                    stages.tfjs_into,
+                    making.folder,
+                    saved_model_folder(exported),
+                    signature=exported.facts["signature"],
+                    precision=precision,
+                )
+                .result()
+            )
+
+        return self._conversion(Format.TFJS, precision, make)
+
+    def _conversion(self, kind: Format, precision: Precision, make: Callable[[Sequence[Entry], Making], None]) -> Step:
+        name = convert_step(kind, precision)
+
+        def recipe(needs: Sequence[Entry]) -> Recipe:
+            trained, exported = needs
+            # Only full integer quantization looks at data.
+            data = trained.files[stages.REPRESENTATIVE_FILE] if precision is Precision.INT8 else None
+            return self._recipe(
+                name,
+                sources=sorted(_ROOT.glob("export/*.py")),
+                tools=["tensorflow", "tensorflowjs"],
+                settings={"made_from": exported.digest, "representative": data},
+            )
+
+        return Step(name=name, needs=(TRAIN, EXPORT), recipe=recipe, make=make)
+
+    def record(self, cell: Cell, session: Callable[[], Session]) -> Step:
+        """Run the cell's artifact; `session` is called in the runtime's own lane."""
+
+        def recipe(needs: Sequence[Entry]) -> Recipe:
+            trained, exported, *converted = needs
+            return self._recipe(
+                cell.step.replace("/", "-").replace(" ", "-"),
+                sources=_sources_of_runtime(cell.target),
+                tools=[],
+                settings={
+                    "made_from": converted[0].digest if converted else exported.digest,
+                    "samples": trained.files[golden.GOLDEN_FILE],
+                    "batch_sizes": list(self.config.parity.batch_sizes),
+                    "runtime": dict(cell.target.runtime.settings()),
+                    "variant": cell.target.variant,
+                },
+            )
+
+        def make(needs: Sequence[Entry], making: Making) -> None:
+            trained = needs[0]
+            inputs = golden.load(trained.path / golden.GOLDEN_FILE).inputs
+            artifact = artifact_of(cell, self.file.name, exported=needs[1], made=needs[-1])
+            with session().load(artifact, cell.target.variant) as runner:
+                recording = record.record(runner, inputs, batch_sizes=self.config.parity.batch_sizes)
+            making.facts |= record.save(recording, making.folder)
+
+        needs = (TRAIN, EXPORT) if cell.artifact_step == EXPORT else (TRAIN, EXPORT, cell.artifact_step)
+        return Step(name=cell.step, needs=needs, recipe=recipe, make=make)
+
+    @property
+    def maker_processes(self) -> int:
+        """One core is left to the runtimes, which start and answer meanwhile; more than four conversions never wait."""
+        return min(4, max(1, (os.cpu_count() or 1) - 1))
+
+    def _make(self, stage: Callable[..., dict[str, Any]], *args: object, **settings: object) -> dict[str, Any]:
+        executor: Executor = self.workers.executor("makers", processes=self.maker_processes)
+        return executor.submit(stage, *args, **settings).result()
+
+    def _recipe(
+        self, stage: str, *, sources: Sequence[Path], tools: Sequence[str], settings: Mapping[str, Any]
+    ) -> Recipe:
+        return Recipe(
+            model=self.file.name,
+            stage=stage.replace(" ", "-"),
+            ingredients={
+                "settings": settings,
+                "sources": hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest(),
+                "tools": {tool: version(tool) for tool in tools},
+            },
+        )
+
+
+def convert_step(kind: Format, precision: Precision) -> str:
+    return f"convert {kind} {precision}"
+
+
+def cells(targets: Sequence[Target], config: Config) -> list[Cell]:
+    """Every artifact on every target that consumes its format, in the order of the report."""
+    precisions: Mapping[Format, Sequence[Precision]] = {
+        Format.SAVED_MODEL: (Precision.FLOAT32,),
+        Format.TFLITE: config.convert.tflite,
+        Format.TFJS: config.convert.tfjs,
+    }
+    return [
+        Cell(
+            target=target,
+            precision=precision,
+            artifact_step=EXPORT if target.consumes is Format.SAVED_MODEL else convert_step(target.consumes, precision),
+        )
+        for target in targets
+        for precision in precisions[target.consumes]
+    ]
+
+
+def saved_model_folder(exported: Entry) -> Path:
+    """The version folder inside an export."""
+    return exported.path / str(exported.facts["version"])
+
+
+def artifact_of(cell: Cell, model: str, *, exported: Entry, made: Entry) -> Artifact:
+    """The artifact that a cell runs; `made` is its own entry, which for a SavedModel is the export itself."""
+    match cell.target.consumes:
+        case Format.SAVED_MODEL:
+            path = saved_model_folder(exported)
+        case Format.TFLITE:
+            path = made.path / str(made.facts["file"])
+        case Format.TFJS:
+            path = made.path
+        case Format.KERAS:
+            raise ValueError(f"{cell.name}: the trained model is the reference, not a target")
+        case _:
+            assert_never(cell.target.consumes)
+    return Artifact(
+        model=model,
+        format=cell.target.consumes,
+        precision=cell.precision,
+        path=path,
+        signature=Signature.from_json(exported.facts["signature"]),
+        digest=made.digest,
+        made_from=None if made is exported else exported.digest,
+        size_bytes=made.size_bytes,
+    )
+
+
+def _sources_of_runtime(target: Target) -> list[Path]:
+    """The Python files of the package that the runtime lives in: a changed client makes its recordings stale."""
+    module = type(target.runtime).__module__
+    if module.startswith("pipeline."):
+        return [_ROOT / f"{module.replace('.', '/')}.py", _ROOT / "pipeline/parity/record.py"]
+    package = _ROOT / module.split(".")[0]
+    inside = [path for path in package.rglob("*.py") if not {"node_modules", ".venv", ".node"} & set(path.parts)]
+    return [*sorted(inside), _ROOT / "pipeline/parity/record.py"]
+
+
+def training_settings(
+    config: Config, model: str, *, epochs: int | None, seed: int | None, resume: bool
+) -> TrainSettings:
+    """What was asked on the command line, else what tripoint.toml says of the model, else the model file's own."""
+    own = config.models.get(model)
+    return TrainSettings(
+        epochs=epochs if epochs is not None else (own.epochs if own else None),
+        seed=seed if seed is not None else (own.seed if own else None),
+        resume=resume,
+        representative_samples=config.convert.representative_samples,
+    )

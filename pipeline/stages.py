@@ -1,0 +1,127 @@
+"""What workers do: each stage reads files and fills a folder, so that any of them can be run again alone.
+
+Arguments and results cross a process border, so they are paths and plain values.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from pipeline import golden, model_files
+from pipeline.core.artifact import Precision
+from pipeline.core.model import labels_of
+from pipeline.core.signature import Signature
+from pipeline.model_files import ModelFile
+from pipeline.training import train
+from pipeline.workers import observer_of_this_worker
+
+Facts: TypeAlias = dict[str, Any]
+
+KERAS_FILE = "model.keras"
+REPRESENTATIVE_FILE = "representative.safetensors"
+_WARMUP_REQUESTS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """What `tripoint train` may be told; None means what the model file says."""
+
+    epochs: int | None
+    seed: int | None
+    resume: bool
+    representative_samples: int
+
+
+def train_into(folder: Path, file: ModelFile, settings: TrainSettings, checkpoints: Path, tensorboard: Path) -> Facts:
+    """Train, and leave the `.keras` file, the golden and the representative samples; facts about the model."""
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    spec = model_files.load(file)
+    trained = train(
+        spec,
+        epochs=settings.epochs or spec.epochs,
+        seed=spec.seed if settings.seed is None else settings.seed,
+        resume=settings.resume,
+        checkpoints=checkpoints,
+        tensorboard=tensorboard,
+        observer=observer_of_this_worker,
+    )
+    trained.model.save(folder / KERAS_FILE)
+    golden.save(
+        golden.Golden(
+            inputs=trained.dataset.test.inputs,
+            reference=trained.reference,
+            labels=labels_of(spec, trained.dataset.test),
+        ),
+        folder / golden.GOLDEN_FILE,
+    )
+    rows = slice(0, settings.representative_samples)
+    representative = {name: np.ascontiguousarray(array[rows]) for name, array in trained.dataset.train.inputs.items()}
+    save_file(representative, folder / REPRESENTATIVE_FILE)
+    shutil.rmtree(checkpoints)
+    return {
+        "summary": spec.summary,
+        "output_names": list(spec.output_names),
+        "accuracy": trained.accuracy,
+        "epochs": settings.epochs or spec.epochs,
+        "seed": spec.seed if settings.seed is None else settings.seed,
+        "training_seconds": trained.seconds,
+        "test_samples": trained.dataset.test.count,
+        "scores": None if spec.scores is None else {"output": spec.scores.output, "classes": list(spec.scores.classes)},
+        "demo": None
+        if spec.demo is None
+        else {"kind": spec.demo.kind, "title": spec.demo.title, "input": spec.demo.input},
+    }
+
+
+def export_into(folder: Path, trained: Path, *, version: int, output_names: tuple[str, ...]) -> Facts:
+    """Export the trained model as `<folder>/<version>/`; its signature as a fact."""
+    import keras
+    from safetensors.numpy import load_file
+
+    from export.saved_model_from_keras import saved_model_from_keras
+
+    model = keras.models.load_model(trained / KERAS_FILE, compile=False)
+    warmup = {name: array[:_WARMUP_REQUESTS] for name, array in load_file(trained / REPRESENTATIVE_FILE).items()}
+    signature = saved_model_from_keras(
+        model, into=folder, version=version, output_names=output_names, warmup_samples=warmup
+    )
+    return {"signature": signature.to_json(), "version": version}
+
+
+def tflite_into(
+    folder: Path, saved_model: Path, *, name: str, signature: Facts, precision: Precision, trained: Path
+) -> Facts:
+    """Convert to `<folder>/<name>-<precision>.tflite`."""
+    from safetensors.numpy import load_file
+
+    from export.tflite_from_saved_model import tflite_from_saved_model
+
+    file = folder / f"{name}-{precision}.tflite"
+    tflite_from_saved_model(
+        saved_model,
+        into=file,
+        signature=Signature.from_json(signature),
+        precision=precision,
+        representative=load_file(trained / REPRESENTATIVE_FILE),
+    )
+    return {"file": file.name}
+
+
+def warm_tfjs() -> None:
+    """Import the TF.js converter, so that this worker has it when the first conversion comes."""
+    from export.tensorflowjs_import import tensorflowjs_converter
+
+    tensorflowjs_converter()
+
+
+def tfjs_into(folder: Path, saved_model: Path, *, signature: Facts, precision: Precision) -> Facts:
+    """Convert to a graph model, `<folder>/model.json` and its weight shards."""
+    from export.tfjs_from_saved_model import tfjs_from_saved_model
+
+    tfjs_from_saved_model(saved_model, into=folder, signature=Signature.from_json(signature), precision=precision)
+    return {}

@@ -1,0 +1,193 @@
+"""The main job: what is stale is made, every artifact runs in its runtime, the answers are judged, the result kept."""
+
+from __future__ import annotations
+
+import fnmatch
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from pipeline import stages
+from pipeline.config import Config
+from pipeline.core.errors import EnvironmentProblem, UsageError
+from pipeline.core.outcome import Errored, Outcome, Skipped
+from pipeline.core.progress import Observer
+from pipeline.core.target import Runtime, Session, Target
+from pipeline.lanes import LanesByStep, RuntimeLane, runtime_lanes
+from pipeline.model_files import ModelFile
+from pipeline.parity import record
+from pipeline.plan import EXPORT, TFJS_WORKER, TRAIN, Cell, Planner, cells
+from pipeline.stages import TrainSettings
+from pipeline.steps import Result, Step, Workplace, make_all, survey
+from pipeline.store import Entry, Store
+from pipeline.targets import targets
+from pipeline.workers import workers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What was asked for. `only` are patterns of target names, `browser/*`; none means all."""
+
+    file: ModelFile
+    config: Config
+    training: TrainSettings
+    only: tuple[str, ...] = ()
+    allow_missing: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """Every step's result, every cell's outcome, and whether anything had to be done."""
+
+    trained: Entry
+    exported: Entry
+    artifacts: Mapping[str, Result]
+    outcomes: Mapping[Cell, Outcome]
+    seconds: float
+    made: tuple[str, ...]
+
+
+SessionOf: TypeAlias = Mapping[Runtime, RuntimeLane]
+
+
+def run(job: Job, *, observer: Observer) -> Ran:
+    """Bring every step up to date and return all outcomes.
+
+    Raises UsageError for a pattern that matches no target, EnvironmentProblem for a runtime that is not on this machine
+    (unless `allow_missing`), and what training or exporting raises. Nothing that it started is left running.
+    """
+    started = time.perf_counter()
+    store = Store(root=job.config.store_path)
+    logs = store.root / job.file.name / "logs"
+    with workers(logs=logs, observer=observer) as crew:
+        chosen = cells(_chosen(targets(job.config, job.file.name, crew), job.only), job.config)
+        skipped = _missing(chosen, allow=job.allow_missing)
+        lanes: dict[Runtime, RuntimeLane] = {}
+        planner = Planner(file=job.file, config=job.config, training=job.training, store=store, workers=crew)
+        steps = _steps(planner, [cell for cell in chosen if cell not in skipped], lanes)
+        surveyed = survey(steps, store, observer)
+        if surveyed.to_make:
+            logs.mkdir(parents=True, exist_ok=True)
+            stale = {step.name for step in surveyed.to_make}
+            runtimes = _runtimes([cell for cell in chosen if cell.step in stale])
+            with _running(planner, surveyed.to_make, runtimes, chosen, lanes) as lanes_by_step:
+                results = make_all(surveyed, Workplace(store=store, lanes=lanes_by_step, observer=observer))
+            store.sweep(keep=job.config.store.keep)
+        else:
+            results = dict(surveyed.found)
+    return Ran(
+        trained=_essential(results[TRAIN]),
+        exported=_essential(results[EXPORT]),
+        artifacts={name: result for name, result in results.items() if not name.startswith("record ")},
+        outcomes={cell: skipped.get(cell) or _outcome(results[cell.step]) for cell in chosen},
+        seconds=time.perf_counter() - started,
+        made=tuple(step.name for step in surveyed.to_make),
+    )
+
+
+def _steps(planner: Planner, runnable: Sequence[Cell], lanes: SessionOf) -> list[Step]:
+    config = planner.config
+
+    def session_of(cell: Cell) -> Callable[[], Session]:
+        return lambda: lanes[cell.target.runtime].session
+
+    return [
+        planner.train(),
+        planner.export(),
+        *(planner.tfjs(precision) for precision in config.convert.tfjs),
+        *(planner.tflite(precision) for precision in config.convert.tflite),
+        *(planner.record(cell, session_of(cell)) for cell in runnable),
+    ]
+
+
+@contextmanager
+def _running(
+    planner: Planner,
+    to_make: Sequence[Step],
+    runtimes: Mapping[str, Runtime],
+    chosen: Sequence[Cell],
+    lanes: dict[Runtime, RuntimeLane],
+) -> Iterator[LanesByStep]:
+    """Start everything that is slow to start: workers, and the runtimes of what has to be recorded."""
+    names = {step.name for step in to_make}
+    with (
+        tempfile.TemporaryDirectory(prefix="tripoint-") as scratch,
+        _makers(planner) as makers,
+        ThreadPoolExecutor(1, thread_name_prefix=TFJS_WORKER) as tfjs,
+        runtime_lanes(runtimes, Path(scratch)) as by_key,
+    ):
+        lanes |= {runtimes[key]: lane for key, lane in by_key.items()}
+        if any(name.startswith("convert tfjs") for name in names):
+            # Not waited for: a warm-up that fails shows again, with its message, in the conversion itself.
+            planner.workers.executor(TFJS_WORKER).submit(stages.warm_tfjs)
+        by_step: dict[str, Executor] = {step.name: makers for step in to_make}
+        by_step |= {step.name: tfjs for step in to_make if step.name.startswith("convert tfjs")}
+        by_step |= {cell.step: lanes[cell.target.runtime] for cell in chosen if cell.step in names}
+        try:
+            yield LanesByStep(lanes=by_step)
+        except BaseException:
+            # Before the lanes close: a step that waits for a worker waits in vain only once the worker is gone.
+            planner.workers.stop()
+            raise
+
+
+@contextmanager
+def _makers(planner: Planner) -> Iterator[Executor]:
+    pool = ThreadPoolExecutor(planner.maker_processes, thread_name_prefix="makers")
+    try:
+        yield pool
+    finally:
+        # Its threads wait for workers, which end after this block; waiting here for them would never end.
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _chosen(every: Sequence[Target], only: Sequence[str]) -> list[Target]:
+    for pattern in only:
+        if not any(fnmatch.fnmatch(target.name, pattern) for target in every):
+            raise UsageError(
+                f"no target is called {pattern!r}", hint=f"the targets are {', '.join(target.name for target in every)}"
+            )
+    return [target for target in every if not only or any(fnmatch.fnmatch(target.name, pattern) for pattern in only)]
+
+
+def _missing(chosen: Sequence[Cell], *, allow: bool) -> dict[Cell, Skipped]:
+    reasons = {runtime: runtime.missing() for runtime in {cell.target.runtime for cell in chosen}}
+    skipped: dict[Cell, Skipped] = {}
+    for cell in chosen:
+        reason = reasons[cell.target.runtime]
+        if reason is None:
+            continue
+        if not allow:
+            raise EnvironmentProblem(
+                f"{cell.target.name} cannot run here: {reason}",
+                hint="`tripoint doctor` shows all that is missing; --allow-missing goes on without, and says so",
+            )
+        skipped[cell] = Skipped(reason=reason)
+    return skipped
+
+
+def _runtimes(stale: Sequence[Cell]) -> dict[str, Runtime]:
+    """The distinct runtimes, under names that may be file names."""
+    distinct = dict.fromkeys(cell.target.runtime for cell in stale)
+    return {f"{position}-{type(runtime).__name__.lower()}": runtime for position, runtime in enumerate(distinct)}
+
+
+def _outcome(result: Result) -> Outcome:
+    match result:
+        case Errored():
+            return result
+        case Entry():
+            return record.load(result.path, result.facts)
+
+
+def _essential(result: Result) -> Entry:
+    match result:
+        case Errored():
+            raise RuntimeError(f"an essential step failed without raising: {result.problem}")
+        case Entry():
+            return result
