@@ -1,0 +1,134 @@
+"""What every engine keeps: a `with` block around a model server that says where it answers, and why it ended."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedModel:
+    """What a server is started on. `base_path` holds the version folders and may still be empty.
+
+    A port of 0 is chosen by the system.
+    """
+
+    name: str
+    base_path: Path
+    log: Path
+    grpc_port: int = 0
+    rest_port: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addresses:
+    """Where a server answers, each as `host:port`."""
+
+    grpc: str
+    rest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a server ended: its exit code, or the signal that killed it, or in words why nobody can tell."""
+
+    exit_code: int | None = None
+    signal: int | None = None
+    out_of_memory: bool = False
+    unknown: str = ""
+
+    @property
+    def sentence(self) -> str:
+        if self.unknown:
+            return self.unknown
+        how = f"exit code {self.exit_code}" if self.signal is None else f"killed by {signal_name(self.signal)}"
+        return f"{how}, out of memory" if self.out_of_memory else how
+
+
+class RunningServer(Protocol):
+    """A server that was started. It may have ended since."""
+
+    @property
+    def label(self) -> str:
+        """What a message calls it, such as `container tensorflow/serving:2.21.0`."""
+        ...
+
+    @property
+    def runtime(self) -> tuple[str, str]:
+        """Name and version of the software that answers."""
+        ...
+
+    @property
+    def details(self) -> Mapping[str, str]:
+        """What a report says about it besides: image digest, binary, limits."""
+        ...
+
+    def addresses(self) -> Addresses | None:
+        """Where it answers, or None while its ports are not known yet."""
+        ...
+
+    def ended(self) -> Ended | None:
+        """How it ended, or None while it runs. Cheap enough to be asked twenty times a second."""
+        ...
+
+    def published(self) -> None:
+        """A version's folder is complete in the base path; an engine that shares no files with us takes it over."""
+        ...
+
+    def log_tail(self) -> str:
+        """The last lines that it wrote."""
+        ...
+
+
+class Engine(Protocol):
+    """A way to run a server. Implementations are frozen dataclasses whose fields are their settings."""
+
+    @property
+    def name(self) -> str: ...
+
+    def missing(self) -> str | None:
+        """Why it cannot run here, with the mend, or None. Imports nothing heavy when that is plain to see."""
+        ...
+
+    def settings(self) -> Mapping[str, str]:
+        """What decides its answers: image, binary, versions."""
+        ...
+
+    def start(self, model: ServedModel) -> AbstractContextManager[RunningServer]:
+        """Start a server and yield at once, before it is ready. It is gone afterwards, and `model.log` holds its log.
+
+        Raises EnvironmentProblem when it cannot be started.
+        """
+        ...
+
+
+LOG_TAIL_LINES = 20
+
+SERVER_FLAGS = (
+    # A version that does not load is reported at once; the default is to try again for five minutes.
+    "--max_num_load_retries=0",
+)
+
+
+def ended_from_status(status: int, *, out_of_memory: bool = False) -> Ended:
+    """From an exit status: negative (Popen) or above 128 (a shell, a container) means a signal."""
+    if status < 0:
+        return Ended(signal=-status, out_of_memory=out_of_memory)
+    if status > 128 and status - 128 in {member.value for member in signal.Signals}:
+        return Ended(signal=status - 128, out_of_memory=out_of_memory)
+    return Ended(exit_code=status, out_of_memory=out_of_memory)
+
+
+def signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def tail(text: str) -> str:
+    return "\n".join(text.rstrip().splitlines()[-LOG_TAIL_LINES:])
