@@ -74,7 +74,9 @@ class ParityConfig(_Table, frozen=True):
 
 
 class ToleranceConfig(_Table, frozen=True):
-    """Overrides for one format and precision, `[tolerances."tflite/int8"]`; the reason is not optional."""
+    """Overrides for one format and precision, `[tolerances."tflite/int8"]`, or for one output of it,
+    `[tolerances."tflite/int8/probabilities"]`. The reason is not optional.
+    """
 
     reason: str
     atol: float | None = None
@@ -82,6 +84,7 @@ class ToleranceConfig(_Table, frozen=True):
     sqnr_db: float | None = None
     top1: float | None = None
     accuracy_drop: float | None = None
+    constant: bool | None = None
 
 
 class Config(_Table, frozen=True):
@@ -153,7 +156,8 @@ def _check(config: Config) -> None:
     known = {f"tflite/{precision}" for precision in TFLITE_PRECISIONS}
     known |= {f"tfjs/{precision}" for precision in TFJS_PRECISIONS} | {"saved_model/float32"}
     for name in config.tolerances:
-        _refuse_unless(name in known, f'[tolerances."{name}"]', f"the known ones are {', '.join(sorted(known))}")
+        line = "/".join(name.split("/")[:2])
+        _refuse_unless(line in known, f'[tolerances."{name}"]', f"the known ones are {', '.join(sorted(known))}")
 
 
 def _refuse_unless(holds: bool, what: str, mend: str) -> None:  # noqa: FBT001  # reads as a sentence

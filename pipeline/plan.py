@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -61,9 +61,10 @@ class Planner:
         def recipe(_: Sequence[Entry]) -> Recipe:
             return self._recipe(
                 TRAIN,
-                sources=[self.file.path, _ROOT / "pipeline/training.py", _ROOT / "pipeline/golden.py"],
+                sources=["pipeline/training.py", "pipeline/golden.py"],
                 tools=["tensorflow", "keras", "numpy", "scikit-learn"],
                 settings={
+                    "model_file": hashlib.sha256(self.file.path.read_bytes()).hexdigest(),
                     "epochs": self.training.epochs,
                     "seed": self.training.seed,
                     "representative_samples": self.training.representative_samples,
@@ -94,7 +95,7 @@ class Planner:
             (trained,) = needs
             return self._recipe(
                 EXPORT,
-                sources=[_ROOT / "export/saved_model_from_keras.py"],
+                sources=["export"],
                 tools=["tensorflow", "keras", "tensorflow-serving-api"],
                 settings={"made_from": [trained.files[stages.KERAS_FILE], trained.files[stages.REPRESENTATIVE_FILE]]},
             )
@@ -156,7 +157,7 @@ class Planner:
             data = trained.files[stages.REPRESENTATIVE_FILE] if precision is Precision.INT8 else None
             return self._recipe(
                 name,
-                sources=sorted(_ROOT.glob("export/*.py")),
+                sources=["export"],
                 tools=["tensorflow", "tensorflowjs"],
                 settings={"made_from": exported.digest, "representative": data},
             )
@@ -170,7 +171,7 @@ class Planner:
             trained, exported, *converted = needs
             return self._recipe(
                 cell.step.replace("/", "-").replace(" ", "-"),
-                sources=_sources_of_runtime(cell.target),
+                sources=_runtime_sources(cell.target),
                 tools=[],
                 settings={
                     "made_from": converted[0].digest if converted else exported.digest,
@@ -202,14 +203,14 @@ class Planner:
         return executor.submit(stage, *args, **settings).result()
 
     def _recipe(
-        self, stage: str, *, sources: Sequence[Path], tools: Sequence[str], settings: Mapping[str, Any]
+        self, stage: str, *, sources: Sequence[str], tools: Sequence[str], settings: Mapping[str, Any]
     ) -> Recipe:
         return Recipe(
             model=self.file.name,
             stage=stage.replace(" ", "-"),
             ingredients={
                 "settings": settings,
-                "sources": hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest(),
+                "sources": source_digest(*sources),
                 "tools": {tool: version(tool) for tool in tools},
             },
         )
@@ -267,14 +268,36 @@ def artifact_of(cell: Cell, model: str, *, exported: Entry, made: Entry) -> Arti
     )
 
 
-def _sources_of_runtime(target: Target) -> list[Path]:
-    """The Python files of the package that the runtime lives in: a changed client makes its recordings stale."""
+def source_digest(*relative: str) -> str:
+    """One SHA-256 (hex) over Python files of the project, and over all of those below folders of it."""
+    files = [file for name in relative for file in _python_files(_ROOT / name)]
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _python_files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    foreign = {"node_modules", ".venv", ".node"}
+    return sorted(
+        Path(folder, name)
+        for folder, _, names in _walk_without(path, foreign)
+        for name in names
+        if name.endswith(".py")
+    )
+
+
+def _walk_without(path: Path, foreign: set[str]) -> Iterator[tuple[str, list[str], list[str]]]:
+    for folder, below, names in os.walk(path):
+        below[:] = [name for name in below if name not in foreign]
+        yield folder, below, names
+
+
+def _runtime_sources(target: Target) -> list[str]:
+    """The package that the runtime lives in: a changed client makes its recordings stale."""
     module = type(target.runtime).__module__
-    if module.startswith("pipeline."):
-        return [_ROOT / f"{module.replace('.', '/')}.py", _ROOT / "pipeline/parity/record.py"]
-    package = _ROOT / module.split(".")[0]
-    inside = [path for path in package.rglob("*.py") if not {"node_modules", ".venv", ".node"} & set(path.parts)]
-    return [*sorted(inside), _ROOT / "pipeline/parity/record.py"]
+    package = module.split(".")[0]
+    own = f"{module.replace('.', '/')}.py" if package == "pipeline" else package
+    return [own, "pipeline/parity/record.py"]
 
 
 def training_settings(

@@ -81,9 +81,8 @@ def train_into(folder: Path, file: ModelFile, settings: TrainSettings, checkpoin
 def export_into(folder: Path, trained: Path, *, version: int, output_names: tuple[str, ...]) -> Facts:
     """Export the trained model as `<folder>/<version>/`; its signature as a fact."""
     import keras
-    from safetensors.numpy import load_file
-
     from export.saved_model_from_keras import saved_model_from_keras
+    from safetensors.numpy import load_file
 
     model = keras.models.load_model(trained / KERAS_FILE, compile=False)
     warmup = {name: array[:_WARMUP_REQUESTS] for name, array in load_file(trained / REPRESENTATIVE_FILE).items()}
@@ -97,9 +96,8 @@ def tflite_into(
     folder: Path, saved_model: Path, *, name: str, signature: Facts, precision: Precision, trained: Path
 ) -> Facts:
     """Convert to `<folder>/<name>-<precision>.tflite`."""
-    from safetensors.numpy import load_file
-
     from export.tflite_from_saved_model import tflite_from_saved_model
+    from safetensors.numpy import load_file
 
     file = folder / f"{name}-{precision}.tflite"
     tflite_from_saved_model(

@@ -97,6 +97,8 @@ class Store:
         if found != files:
             odd = sorted(name for name in files.keys() | found.keys() if files.get(name) != found.get(name))
             return Broken(path=folder, reason=f"changed since it was made: {', '.join(odd[:3])}")
+        # `sweep` goes by when an entry was last of use, not by when it was made.
+        os.utime(folder / MANIFEST)
         return Entry(path=folder, facts=facts, files=files, digest=digest, size_bytes=size_bytes)
 
     @contextmanager
@@ -131,13 +133,13 @@ class Store:
             shutil.rmtree(aside, ignore_errors=True)
 
     def newest(self, model: str, stage: str) -> list[Path]:
-        """The finished folders of a stage, the newest first, not checked."""
+        """The finished folders of a stage, the last used first, not checked."""
         parent = self.root / model / stage
         made = [path.parent for path in parent.glob(f"*/{MANIFEST}")]
         return sorted(made, key=lambda path: (path / MANIFEST).stat().st_mtime_ns, reverse=True)
 
     def sweep(self, *, keep: int) -> None:
-        """Remove all but the newest `keep` entries of each stage, and what killed processes left aside."""
+        """Remove all but the `keep` entries of each stage that were last of use, and what killed processes left aside."""
         for stage in self.root.glob("*/*/"):
             for aside in stage.glob(f"{_ASIDE_PREFIX}*"):
                 shutil.rmtree(aside, ignore_errors=True)

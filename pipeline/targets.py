@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge.runtime import EdgeProcess
+
 from pipeline.config import Config
 from pipeline.core.artifact import Format
 from pipeline.core.progress import Observer, nobody

@@ -10,7 +10,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from pipeline import stages
 from pipeline.config import Config
@@ -23,71 +23,112 @@ from pipeline.model_files import ModelFile
 from pipeline.parity import record
 from pipeline.plan import EXPORT, TFJS_WORKER, TRAIN, Cell, Planner, cells
 from pipeline.stages import TrainSettings
-from pipeline.steps import Result, Step, Workplace, make_all, survey
+from pipeline.steps import Result, Step, Survey, Workplace, make_all, survey
 from pipeline.store import Entry, Store
 from pipeline.targets import targets
 from pipeline.workers import workers
 
+Until = Literal["train", "export", "convert", "record"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What was asked for. `only` are patterns of target names, `browser/*`; none means all."""
+    """What was asked for. `only` are patterns of target names, `browser/*`; none means all.
+
+    `from_artifacts` refuses to make any artifact; `until` is the last stage that is wanted.
+    """
 
     file: ModelFile
     config: Config
     training: TrainSettings
     only: tuple[str, ...] = ()
     allow_missing: bool = False
+    from_artifacts: bool = False
+    until: Until = "record"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ran:
-    """Every step's result, every cell's outcome, and whether anything had to be done."""
+    """Every step's result by its name, every cell's outcome, and the names of the steps that had to be made."""
 
-    trained: Entry
-    exported: Entry
     artifacts: Mapping[str, Result]
+    recordings: Mapping[str, Entry]
     outcomes: Mapping[Cell, Outcome]
     seconds: float
     made: tuple[str, ...]
+
+    @property
+    def trained(self) -> Entry:
+        return _essential(self.artifacts[TRAIN])
+
+    @property
+    def exported(self) -> Entry:
+        return _essential(self.artifacts[EXPORT])
 
 
 SessionOf: TypeAlias = Mapping[Runtime, RuntimeLane]
 
 
-def run(job: Job, *, observer: Observer) -> Ran:
+def run_steps(job: Job, *, observer: Observer) -> Ran:
     """Bring every step up to date and return all outcomes.
 
-    Raises UsageError for a pattern that matches no target, EnvironmentProblem for a runtime that is not on this machine
-    (unless `allow_missing`), and what training or exporting raises. Nothing that it started is left running.
+    Raises UsageError for a pattern that matches no target and for artifacts that are not there although
+    `from_artifacts`, EnvironmentProblem for a runtime that is not on this machine (unless `allow_missing`), and what
+    training or exporting raises. Nothing that it started is left running.
     """
     started = time.perf_counter()
     store = Store(root=job.config.store_path)
     logs = store.root / job.file.name / "logs"
     with workers(logs=logs, observer=observer) as crew:
-        chosen = cells(_chosen(targets(job.config, job.file.name, crew), job.only), job.config)
+        chosen: list[Cell] = []
+        if job.until == "record":
+            chosen = cells(_chosen(targets(job.config, job.file.name, crew, observer), job.only), job.config)
         skipped = _missing(chosen, allow=job.allow_missing)
         lanes: dict[Runtime, RuntimeLane] = {}
         planner = Planner(file=job.file, config=job.config, training=job.training, store=store, workers=crew)
-        steps = _steps(planner, [cell for cell in chosen if cell not in skipped], lanes)
+        runnable = [cell for cell in chosen if cell not in skipped]
+        steps = _wanted(_steps(planner, runnable, lanes), job, chosen)
         surveyed = survey(steps, store, observer)
         if surveyed.to_make:
+            _refuse_to_make_artifacts(job, surveyed)
             logs.mkdir(parents=True, exist_ok=True)
             stale = {step.name for step in surveyed.to_make}
             runtimes = _runtimes([cell for cell in chosen if cell.step in stale])
             with _running(planner, surveyed.to_make, runtimes, chosen, lanes) as lanes_by_step:
                 results = make_all(surveyed, Workplace(store=store, lanes=lanes_by_step, observer=observer))
-            store.sweep(keep=job.config.store.keep)
+            store.sweep(keep=max(job.config.store.keep, 1))
         else:
             results = dict(surveyed.found)
+    recorded = {cell.step for cell in chosen}
     return Ran(
-        trained=_essential(results[TRAIN]),
-        exported=_essential(results[EXPORT]),
-        artifacts={name: result for name, result in results.items() if not name.startswith("record ")},
+        artifacts={name: result for name, result in results.items() if name not in recorded},
+        recordings={name: entry for name, entry in results.items() if name in recorded and isinstance(entry, Entry)},
         outcomes={cell: skipped.get(cell) or _outcome(results[cell.step]) for cell in chosen},
         seconds=time.perf_counter() - started,
         made=tuple(step.name for step in surveyed.to_make),
     )
+
+
+def _wanted(steps: Sequence[Step], job: Job, chosen: Sequence[Cell]) -> list[Step]:
+    """Up to the last stage asked for, and no conversion that none of the chosen targets consumes."""
+    consumed = {cell.artifact_step for cell in chosen}
+    stages_wanted = {"train": {"train"}, "export": {"train", "export"}}.get(job.until)
+
+    def wanted(step: Step) -> bool:
+        if stages_wanted is not None:
+            return step.name in stages_wanted
+        return not (job.only and step.name.startswith("convert ") and step.name not in consumed)
+
+    return [step for step in steps if wanted(step)]
+
+
+def _refuse_to_make_artifacts(job: Job, surveyed: Survey) -> None:
+    artifacts = [step.name for step in surveyed.to_make if not step.name.startswith("record ")]
+    if job.from_artifacts and artifacts:
+        raise UsageError(
+            f"{job.file.name}: not up to date, or not there: {', '.join(artifacts)}",
+            hint=f"make them with `tripoint convert {job.file.name}`, or everything with `tripoint run {job.file.name}`",
+        )
 
 
 def _steps(planner: Planner, runnable: Sequence[Cell], lanes: SessionOf) -> list[Step]:

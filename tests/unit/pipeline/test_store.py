@@ -97,7 +97,7 @@ def test_a_full_disk_inside_tensorflow_is_named(tmp_path: Path) -> None:
         raise RuntimeError("ResourceExhausted: a/b; No space left on device [Op:SaveV2]")
 
 
-def test_only_the_newest_entries_are_kept(tmp_path: Path) -> None:
+def test_only_the_last_used_entries_are_kept(tmp_path: Path) -> None:
     """A store would fill the disk in a week of work."""
     store = Store(root=tmp_path)
     recipes = [Recipe(model="digits", stage="train", ingredients={"epochs": n}) for n in range(4)]

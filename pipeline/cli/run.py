@@ -1,0 +1,127 @@
+"""`tripoint run` and `tripoint parity`: the main job, whole or from the artifacts on."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from pipeline.cli.options import (
+    json_option,
+    model_argument,
+    project,
+    training_options,
+    verbosity_of,
+    verbosity_options,
+)
+
+
+def _shared(command: click.decorators.FC) -> click.decorators.FC:
+    for option in (
+        click.option(
+            "--engine", type=click.Choice(["auto", "docker", "native", "embedded"]), help="Model server to use."
+        ),
+        click.option("--image", help="Docker image of the model server, by tag or digest."),
+        click.option("--target", "only", multiple=True, metavar="PATTERN", help="Only such targets, as `browser/*`."),
+        click.option(
+            "--allow-missing", is_flag=True, help="Go on without what this machine lacks; the report lists it."
+        ),
+        json_option,
+        verbosity_options,
+        model_argument,
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_shared
+@training_options
+@click.option("--resume", is_flag=True, help="Go on from where an interrupted training stopped.")
+def run(
+    *,
+    model: str,
+    engine: str | None,
+    image: str | None,
+    only: tuple[str, ...],
+    allow_missing: bool,
+    epochs: int | None,
+    seed: int | None,
+    resume: bool,
+    as_json: bool,
+    verbosity: str | None,
+) -> None:
+    r"""Train, export, convert, serve, run everywhere, compare, report: whatever of it is not up to date.
+
+    \b
+    Example:
+      tripoint run digits
+      tripoint run digits --engine docker --target 'server/*'
+    """
+    from pipeline import main_job
+    from pipeline.cli.progress import watching
+
+    config, file = project(model)
+    with watching(verbosity_of(verbosity)) as observer:
+        result = main_job.run(
+            main_job.job(
+                file,
+                config,
+                engine=engine,
+                image=image,
+                only=only,
+                allow_missing=allow_missing,
+                epochs=epochs,
+                seed=seed,
+                resume=resume,
+            ),
+            observer=observer,
+        )
+    click.echo(main_job.as_json(result) if as_json else main_job.as_text(result, width=_width(), colour=sys.stdout.isatty()))
+    sys.exit(int(result.exit_status))
+
+
+@click.command()
+@_shared
+def parity(
+    *,
+    model: str,
+    engine: str | None,
+    image: str | None,
+    only: tuple[str, ...],
+    allow_missing: bool,
+    as_json: bool,
+    verbosity: str | None,
+) -> None:
+    r"""Run the artifacts that exist on their targets, and compare. Trains nothing: `tripoint run` does that.
+
+    \b
+    Example:
+      tripoint parity digits --target 'edge/*'
+    """
+    from pipeline import main_job
+    from pipeline.cli.progress import watching
+
+    config, file = project(model)
+    with watching(verbosity_of(verbosity)) as observer:
+        result = main_job.run(
+            main_job.job(
+                file,
+                config,
+                engine=engine,
+                image=image,
+                only=only,
+                allow_missing=allow_missing,
+                from_artifacts=True,
+            ),
+            observer=observer,
+        )
+    click.echo(main_job.as_json(result) if as_json else main_job.as_text(result, width=_width(), colour=sys.stdout.isatty()))
+    sys.exit(int(result.exit_status))
+
+
+def _width() -> int:
+    import shutil
+
+    return shutil.get_terminal_size(fallback=(140, 24)).columns
+

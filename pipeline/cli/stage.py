@@ -1,0 +1,74 @@
+"""`tripoint train`, `export` and `convert`: one stage each, with what it needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.cli.options import (
+    json_option,
+    model_argument,
+    project,
+    training_options,
+    verbosity_of,
+    verbosity_options,
+)
+
+if TYPE_CHECKING:
+    from pipeline.workflow import Job, Until
+
+
+def _bring_up_to(stage: Until, asked: Job, *, as_json: bool, verbosity: str | None) -> None:
+    from pipeline import main_job
+    from pipeline.cli.progress import watching
+
+    with watching(verbosity_of(verbosity)) as observer:
+        made = main_job.bring_up_to(stage, asked, observer=observer)
+    click.echo(main_job.made_as_json(made) if as_json else main_job.made_as_text(made))
+
+
+@click.command()
+@training_options
+@click.option("--resume", is_flag=True, help="Go on from where an interrupted training stopped.")
+@json_option
+@verbosity_options
+@model_argument
+def train(
+    *, model: str, epochs: int | None, seed: int | None, resume: bool, as_json: bool, verbosity: str | None
+) -> None:
+    r"""Train the model and keep it as a .keras file, with what it answers for the test split.
+
+    \b
+    Example:
+      tripoint train digits --epochs 5 --seed 1
+    """
+    from pipeline import main_job
+
+    config, file = project(model)
+    asked = main_job.job(file, config, epochs=epochs, seed=seed, resume=resume)
+    _bring_up_to("train", asked, as_json=as_json, verbosity=verbosity)
+
+
+@click.command()
+@json_option
+@verbosity_options
+@model_argument
+def export(*, model: str, as_json: bool, verbosity: str | None) -> None:
+    """Export the trained model as a SavedModel, in the versioned folder that TensorFlow Serving wants."""
+    from pipeline import main_job
+
+    config, file = project(model)
+    _bring_up_to("export", main_job.job(file, config), as_json=as_json, verbosity=verbosity)
+
+
+@click.command()
+@json_option
+@verbosity_options
+@model_argument
+def convert(*, model: str, as_json: bool, verbosity: str | None) -> None:
+    """Convert the SavedModel to TFLite and TF.js, in every precision that tripoint.toml names."""
+    from pipeline import main_job
+
+    config, file = project(model)
+    _bring_up_to("convert", main_job.job(file, config), as_json=as_json, verbosity=verbosity)

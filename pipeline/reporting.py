@@ -1,0 +1,146 @@
+"""From what ran to the report: every cell judged, with the samples it was worst at and where all of it came from."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from pipeline import golden, stages
+from pipeline.config import Config
+from pipeline.core.artifact import Artifact
+from pipeline.core.outcome import Errored
+from pipeline.core.signature import Signature
+from pipeline.golden import Golden
+from pipeline.parity.judge import judge
+from pipeline.parity.report.report import (
+    ModelFacts,
+    Provenance,
+    Reference,
+    Report,
+    Samples,
+    StageTiming,
+    TensorFacts,
+)
+from pipeline.parity.report.shown import shown_samples
+from pipeline.parity.row import Row, row_of
+from pipeline.parity.tolerances import tolerances_for
+from pipeline.plan import Cell, artifact_of
+from pipeline.store import Entry
+from pipeline.workflow import Ran
+
+_PACKAGES = ("tensorflow", "keras", "tensorflowjs", "tensorflow-serving-api", "numpy", "scikit-learn", "tripoint")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Facts:
+    """What every row needs."""
+
+    model: str
+    signature: Signature
+    golden: Golden
+    scores_output: str | None
+
+
+def report_of(ran: Ran, config: Config, model: str) -> Report:
+    """Judge every outcome. Raises UsageError for a tolerance that names what the model does not have."""
+    trained, exported = ran.trained.facts, ran.exported.facts
+    signature = Signature.from_json(exported["signature"])
+    scores = trained["scores"]
+    facts = _Facts(
+        model=model,
+        signature=signature,
+        golden=golden.load(ran.trained.path / golden.GOLDEN_FILE),
+        scores_output=None if scores is None else scores["output"],
+    )
+    rows = tuple(_row(cell, ran, config, facts) for cell in ran.outcomes)
+    return Report(
+        model=ModelFacts(
+            name=model,
+            summary=trained["summary"],
+            inputs=tuple(TensorFacts(**spec.to_json() | {"shape": spec.shape}) for spec in signature.inputs),
+            outputs=tuple(TensorFacts(**spec.to_json() | {"shape": spec.shape}) for spec in signature.outputs),
+            scores_output=facts.scores_output,
+            classes=() if scores is None else tuple(scores["classes"]),
+        ),
+        reference=Reference(
+            runtime="Keras",
+            version=version("keras"),
+            digest=ran.trained.files[stages.KERAS_FILE],
+            accuracy=trained["accuracy"],
+        ),
+        samples=Samples(
+            description="test split, at batch sizes " + ", ".join(str(size) for size in config.parity.batch_sizes),
+            count=trained["test_samples"],
+            shown=shown_samples(rows, facts.golden.inputs, labels=facts.golden.labels),
+        ),
+        rows=rows,
+        verdict=judge(rows),
+        provenance=_provenance(ran),
+        stages=tuple(_timings(ran)),
+    )
+
+
+def _row(cell: Cell, ran: Ran, config: Config, facts: _Facts) -> Row:
+    return row_of(
+        ran.outcomes[cell],
+        target=cell.target.name,
+        format=cell.target.consumes,
+        precision=cell.precision,
+        artifact=_artifact(cell, ran, facts.model),
+        reference=facts.golden.reference,
+        signature=facts.signature,
+        tolerances=tolerances_for(
+            cell.target.consumes, cell.precision, config.tolerances, outputs=facts.signature.output_names
+        ),
+        labels=facts.golden.labels,
+        scores_output=facts.scores_output,
+    )
+
+
+def _artifact(cell: Cell, ran: Ran, model: str) -> Artifact | None:
+    match ran.artifacts[cell.artifact_step]:
+        case Errored():
+            return None
+        case Entry() as made:
+            return artifact_of(cell, model, exported=ran.exported, made=made)
+
+
+def _provenance(ran: Ran) -> Provenance:
+    digests = {name: result.digest for name, result in sorted(ran.artifacts.items()) if isinstance(result, Entry)}
+    return Provenance(
+        made_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        machine={
+            "system": platform.platform(),
+            "machine": platform.machine(),
+            "processor": _processor(),
+            "cores": str(os.cpu_count()),
+            "python": platform.python_version(),
+        },
+        versions={package: version(package) for package in _PACKAGES},
+        seeds={"training": int(ran.trained.facts["seed"])},
+        digests=digests,
+    )
+
+
+def _processor() -> str:
+    # platform.processor() is empty on most Linux systems.
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown"
+
+
+def _timings(ran: Ran) -> list[StageTiming]:
+    made = set(ran.made)
+    entries: Mapping[str, Entry] = {name: result for name, result in ran.artifacts.items() if isinstance(result, Entry)}
+    return [
+        StageTiming(stage=name, seconds=float(entry.facts["seconds"]), reused=name not in made)
+        for name, entry in entries.items()
+    ]
