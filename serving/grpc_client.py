@@ -43,7 +43,7 @@ def channel_to(address: str) -> Iterator[grpc.Channel]:
 
 @dataclass(frozen=True, kw_only=True)
 class VersionState:
-    """What a server says about a version: START, LOADING, AVAILABLE, UNLOADING, or END with the error of a failed load."""
+    """What a server says about a version. `error` is that of a failed load, which leaves it in state END."""
 
     state: str
     error: str

@@ -76,11 +76,11 @@ class RestRunner:
         self._allow(deadline)
         self.connection.request("POST", path, body, {"Content-Type": "application/json"})
         self._allow(deadline)
-        response = self.connection.getresponse()
         chunks = []
-        while chunk := response.read1(_CHUNK_BYTES):
-            chunks.append(chunk)
-            self._allow(deadline)
+        with self.connection.getresponse() as response:
+            while chunk := response.read1(_CHUNK_BYTES):
+                chunks.append(chunk)
+                self._allow(deadline)
         return response.status, b"".join(chunks)
 
     def _allow(self, deadline: float) -> None:
