@@ -1,1 +1,1 @@
-"""Comparing what the targets answered, and the verdict."""
+"""Does a target answer as the trained model does: comparing, tolerances, the verdict and the report."""

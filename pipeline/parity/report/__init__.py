@@ -1,1 +1,1 @@
-"""The report, in the forms that people and machines read."""
+"""One value, the report, and a pure renderer for each place where it is read."""

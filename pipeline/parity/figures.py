@@ -1,0 +1,123 @@
+"""What is measured of one output's answers, kept whether or not they agree."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from pipeline.parity.values import Kind, Place, Scalar, Value
+
+
+class Histogram(Value, frozen=True):
+    """How often each size of absolute error occurred.
+
+    Bin i counts errors from 10^(first_exponent + i / per_decade) up to the next edge; `zeros` were exactly equal.
+    """
+
+    first_exponent: float
+    per_decade: int
+    counts: tuple[int, ...]
+    zeros: int
+
+
+class ErrorQuantile(Value, frozen=True):
+    """At least `share` of all absolute errors are at most `error`, which may be up to 1.6 % too high, never too low."""
+
+    share: float
+    error: float
+
+
+class WorstPlace(Value, frozen=True):
+    """Where the error is largest against what is allowed there."""
+
+    place: Place
+    want: float
+    got: float
+
+
+class Answer(Value, frozen=True):
+    """One element of a sample's answer. `place` is its index within the sample."""
+
+    place: Place
+    want: Scalar
+    got: Scalar
+
+
+class WorstSample(Value, frozen=True):
+    """One of the samples that differ most. `answers` has all elements of a small output, else those that matter most.
+
+    `tolerance_used` is the sample's largest error, 1 being just what is allowed.
+    """
+
+    sample: int
+    tolerance_used: float
+    answers: tuple[Answer, ...]
+    complete: bool
+
+
+class Flip(Value, frozen=True):
+    """A best class that changed. `margin` is how far the reference's best score was above that of the class now best.
+
+    `near_tie` means that the margin is below 1 % of the range of the reference's scores.
+    """
+
+    place: Place
+    want: int
+    got: int
+    margin: float
+    near_tie: bool
+
+
+class ScoreFigures(Value, frozen=True):
+    """Of an output that scores classes. `flips` lists the clearest; accuracies are None without labels."""
+
+    decisions: int
+    clear_flips: int
+    near_ties: int
+    flips: tuple[Flip, ...]
+    accuracy: float | None
+    reference_accuracy: float | None
+
+    @property
+    def top1_agreement(self) -> float:
+        """The share of decisions with the same best class, near ties counted as changed."""
+        return 1 - (self.clear_flips + self.near_ties) / self.decisions
+
+
+class NumericFigures(Kind, frozen=True, tag="numeric"):
+    """Of float values, computed in float64 over the `compared` elements that are finite on both sides.
+
+    `sqnr_db` is infinite when all are equal. `cosine` is None when the reference's RMS is not above atol, where any
+    direction would do. `max_relative_error` leaves out places where the reference is 0. `tolerance_used` is the largest
+    error against what is allowed in its place: 1 just passes. `smallest_atol` would have passed with the rtol as it is,
+    `smallest_rtol` with the atol as it is. `variation` is the RMS, over elements, of the reference's standard deviation
+    over the samples: what the differences are to be held against.
+    """
+
+    elements: int
+    compared: int
+    non_finite_alike: int
+    max_error: float
+    mean_error: float
+    rmse: float
+    quantiles: tuple[ErrorQuantile, ...]
+    max_relative_error: float
+    sqnr_db: float
+    cosine: float | None
+    mismatches: int
+    worst: WorstPlace | None
+    tolerance_used: float
+    smallest_atol: float
+    smallest_rtol: float
+    histogram: Histogram
+    variation: float
+
+
+class ExactFigures(Kind, frozen=True, tag="exact"):
+    """Of integers, booleans and text, which must be equal. `varies`: whether the reference's samples differ at all."""
+
+    elements: int
+    mismatches: int
+    varies: bool
+
+
+Figures: TypeAlias = NumericFigures | ExactFigures

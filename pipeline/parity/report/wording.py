@@ -1,0 +1,69 @@
+"""Numbers and statuses in the words that all renderings share."""
+
+from __future__ import annotations
+
+import math
+from typing import assert_never
+
+from pipeline.parity.status import Error, Fail, Inconclusive, Pass, Skip, Status
+
+ABSENT = "-"
+
+
+def error(value: float | None) -> str:
+    """Two significant digits: `1.3e-7`, `0.011`, `0`."""
+    if value is None:
+        return ABSENT
+    if value == 0:
+        return "0"
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "inf"
+    if 0.01 <= value < 100:
+        return f"{value:.2g}"
+    digits, exponent = f"{value:.1e}".split("e")
+    return f"{digits}e{int(exponent)}"
+
+
+def decibels(value: float | None) -> str:
+    return ABSENT if value is None else "equal" if value == math.inf else "NaN" if math.isnan(value) else f"{value:.1f}"
+
+
+def share(value: float | None) -> str:
+    """Percent with one decimal, rounded down: only what is whole reads 100."""
+    return ABSENT if value is None else f"{math.floor(value * 1000 + 1e-9) / 10:.1f}"
+
+
+def milliseconds(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:.3f}" if value < 10 else f"{value:.1f}"
+
+
+def size(value: int | None) -> str:
+    """Decimal units, as file managers and download sizes have them."""
+    if value is None:
+        return ABSENT
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if value >= factor:
+            scaled = value / factor
+            return f"{scaled:.1f} {unit}" if scaled < 100 else f"{scaled:.0f} {unit}"
+    return f"{value} B"
+
+
+def explained(status: Status) -> list[str]:
+    """What a person needs to know about a status beyond its word, a sentence an entry; nothing for a pass."""
+    match status:
+        case Pass():
+            return []
+        case Fail(findings=findings):
+            return [found.sentence for found in findings]
+        case Skip(reason=reason):
+            return [reason]
+        case Error(problem=problem, hint=hint):
+            return [problem, f"mend: {hint}"]
+        case Inconclusive(reason=reason):
+            return [reason]
+        case _:
+            assert_never(status)
+
+
+def counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,190 @@
+"""How far a target may be from the trained model: one table by format and precision, each line with its reason."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from pipeline.core.artifact import Format, Precision
+from pipeline.core.errors import UsageError
+from pipeline.parity.values import Value
+
+LOOSE_FACTOR = 10.0
+"""A gate that is looser than this many times what was observed would not notice most faults, and is reported."""
+
+
+def _refuse_unless(holds: bool, name: str, value: object, must_be: str) -> None:  # noqa: FBT001  # reads as a sentence
+    if not holds:
+        raise UsageError(f"a tolerance's {name} cannot be {value}", hint=f"make it {must_be}")
+
+
+class Tolerance(Value, frozen=True):
+    """What one output must keep to. All bounds that are not None must hold.
+
+    Values: |got - want| <= atol + rtol * |want|. `sqnr_db`: at least this signal to noise ratio. `top1`: at least this
+    share of samples with the same best class, near ties apart. `accuracy_drop`: the share of the reference's accuracy
+    that may be lost (0.01 keeps 99 %). `constant` says that the output is meant not to vary over the samples.
+    """
+
+    reason: str
+    source: str
+    atol: float
+    rtol: float
+    sqnr_db: float | None = None
+    top1: float | None = None
+    accuracy_drop: float | None = None
+    constant: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("atol", "rtol"):
+            _refuse_unless(0 <= getattr(self, name) < float("inf"), name, getattr(self, name), "0 or more, and finite")
+        for name in ("top1", "accuracy_drop"):
+            share = getattr(self, name)
+            _refuse_unless(share is None or 0 <= share <= 1, name, share, "between 0 and 1")
+        _refuse_unless(self.sqnr_db is None or abs(self.sqnr_db) < float("inf"), "sqnr_db", self.sqnr_db, "finite")
+
+
+class Override(Protocol):
+    """What a user may set for one line of the table, or for one output of it; None keeps the table's own."""
+
+    @property
+    def reason(self) -> str: ...
+    @property
+    def atol(self) -> float | None: ...
+    @property
+    def rtol(self) -> float | None: ...
+    @property
+    def sqnr_db(self) -> float | None: ...
+    @property
+    def top1(self) -> float | None: ...
+    @property
+    def accuracy_drop(self) -> float | None: ...
+    @property
+    def constant(self) -> bool | None: ...
+
+
+TABLE: Mapping[tuple[Format, Precision], Tolerance] = {
+    (Format.SAVED_MODEL, Precision.FLOAT32): Tolerance(
+        atol=1e-5,
+        rtol=1e-5,
+        sqnr_db=90.0,
+        top1=1.0,
+        accuracy_drop=0.0,
+        reason="the same float32 weights; only the order of additions may differ",
+        source="torch.testing's atol for float32; rtol is 84 float32 epsilons, for a whole network",
+    ),
+    (Format.TFLITE, Precision.FLOAT32): Tolerance(
+        atol=1e-5,
+        rtol=1e-5,
+        sqnr_db=90.0,
+        top1=1.0,
+        accuracy_drop=0.0,
+        reason="the same float32 weights; fused and reordered kernels",
+        source="torch.testing's atol for float32; rtol is 84 float32 epsilons, for a whole network",
+    ),
+    (Format.TFLITE, Precision.FLOAT16): Tolerance(
+        atol=2e-3,
+        rtol=1e-3,
+        sqnr_db=50.0,
+        top1=0.995,
+        accuracy_drop=0.005,
+        reason="weights rounded to 11 significant bits, computed in float32",
+        source="theory: a relative weight error of 2^-11 at most gives 70 dB a layer; torch.testing's rtol for float16",
+    ),
+    (Format.TFLITE, Precision.DYNAMIC): Tolerance(
+        atol=0.15,
+        rtol=0.05,
+        sqnr_db=25.0,
+        top1=0.98,
+        accuracy_drop=0.01,
+        reason="int8 weights, and activations quantized to int8 at each call",
+        source="MLPerf Inference keeps 99 % of float32's accuracy; LiteRT's accuracy_debugger asks 30 dB an op",
+    ),
+    (Format.TFLITE, Precision.INT8): Tolerance(
+        atol=0.25,
+        rtol=0.05,
+        sqnr_db=20.0,
+        top1=0.97,
+        accuracy_drop=0.01,
+        reason="int8 weights and activations, ranges from representative data",
+        source="MLPerf Inference keeps 99 % of float32's accuracy; Polygraphy's 20 dB",
+    ),
+    (Format.TFJS, Precision.FLOAT32): Tolerance(
+        atol=1e-5,
+        rtol=1e-5,
+        sqnr_db=90.0,
+        top1=1.0,
+        accuracy_drop=0.0,
+        reason="the same float32 weights, other kernels",
+        source="torch.testing's atol for float32; rtol is 84 float32 epsilons, for a whole network",
+    ),
+    (Format.TFJS, Precision.FLOAT16): Tolerance(
+        atol=2e-3,
+        rtol=1e-3,
+        sqnr_db=50.0,
+        top1=0.995,
+        accuracy_drop=0.005,
+        reason="weights rounded to 11 significant bits, computed in float32",
+        source="theory: a relative weight error of 2^-11 at most gives 70 dB a layer; torch.testing's rtol for float16",
+    ),
+    (Format.TFJS, Precision.UINT8): Tolerance(
+        atol=0.05,
+        rtol=0.02,
+        sqnr_db=30.0,
+        top1=0.98,
+        accuracy_drop=0.01,
+        reason="weights rounded to 256 levels a tensor, computed in float32",
+        source="MLPerf Inference keeps 99 % of float32's accuracy; LiteRT's accuracy_debugger asks 30 dB",
+    ),
+}
+
+
+def tolerance_for(
+    format: Format,  # noqa: A002  # the field's own word
+    precision: Precision,
+    overrides: Mapping[str, Override],
+    *,
+    output: str | None = None,
+) -> Tolerance:
+    """The line of the table, overridden by what is set for `<format>/<precision>`, then for `.../<output>`.
+
+    Raises UsageError when the table has no such line or an override sets an impossible bound.
+    """
+    tolerance = TABLE.get((format, precision))
+    if tolerance is None:
+        known = ", ".join("/".join(key) for key in TABLE)
+        raise UsageError(f"no tolerance is known for {format}/{precision}", hint=f"the known ones are {known}")
+    line = f"{format}/{precision}"
+    for key in (line, f"{line}/{output}"):
+        if key in overrides:
+            tolerance = _overridden(tolerance, key, overrides[key])
+    return tolerance
+
+
+def tolerances_for(
+    format: Format,  # noqa: A002  # the field's own word
+    precision: Precision,
+    overrides: Mapping[str, Override],
+    *,
+    outputs: Sequence[str],
+) -> dict[str, Tolerance]:
+    """The tolerance of each output. Raises UsageError as `tolerance_for` does, and for an override of no output."""
+    line = f"{format}/{precision}"
+    for key in overrides:
+        named = key.removeprefix(f"{line}/")
+        if named != key and named not in outputs:
+            near = difflib.get_close_matches(named, outputs, n=1)
+            hint = f"did you mean `{line}/{near[0]}`?" if near else f"its outputs are {', '.join(outputs)}"
+            raise UsageError(f'tolerances."{key}": the model has no output `{named}`', hint=hint)
+    return {output: tolerance_for(format, precision, overrides, output=output) for output in outputs}
+
+
+def _overridden(tolerance: Tolerance, key: str, override: Override) -> Tolerance:
+    names = ("atol", "rtol", "sqnr_db", "top1", "accuracy_drop", "constant")
+    changes = {name: getattr(override, name) for name in names if getattr(override, name) is not None}
+    return msgspec.structs.replace(
+        tolerance, **changes, reason=override.reason, source=f'tolerances."{key}" in the config'
+    )
