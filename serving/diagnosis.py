@@ -58,6 +58,8 @@ _SIGNAL_MENDS = {
 
 def likely_mend(ended: Ended | None, log: str) -> str:
     """What to do about a server that ended like this, or that wrote this and does not get ready."""
+    if ended is not None and ended.mend:
+        return ended.mend
     if ended is not None and ended.out_of_memory:
         return _SIGNAL_MENDS[signal.SIGKILL]
     for cause in _LOG_CAUSES:
@@ -67,8 +69,6 @@ def likely_mend(ended: Ended | None, log: str) -> str:
         for known, mend in _SIGNAL_MENDS.items():
             if ended.signal == known:
                 return mend
-    if ended is not None and ended.unknown:
-        return "start the Docker daemon again, then `tripoint serve --clean` removes what was left behind"
     return "the log's last lines say what the server did; `tripoint doctor` looks at the machine"
 
 

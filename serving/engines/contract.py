@@ -34,12 +34,16 @@ class Addresses:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """How a server ended: its exit code, or the signal that killed it, or in words why nobody can tell."""
+    """How a server ended: its exit code, or the signal that killed it.
+
+    When neither can be known, `unknown` says why in words, and `mend` what to do.
+    """
 
     exit_code: int | None = None
     signal: int | None = None
     out_of_memory: bool = False
     unknown: str = ""
+    mend: str = ""
 
     @property
     def sentence(self) -> str:

@@ -177,11 +177,13 @@ class _ContainerServer:
         try:
             self._container.reload()
         except NotFound:
-            return Ended(unknown="somebody removed the container")
+            return _REMOVED
         except (APIError, RequestException) as error:
-            return Ended(unknown=f"the Docker daemon does not answer any more: {error}")
+            return Ended(unknown=f"the Docker daemon does not answer any more: {error}", mend=_DAEMON_HINT)
         state = self._container.attrs["State"]
-        if state["Status"] not in ("exited", "dead", "removing"):
+        if state["Status"] == "removing":
+            return _REMOVED
+        if state["Status"] not in ("exited", "dead"):
             return None
         return ended_from_status(int(state["ExitCode"]), out_of_memory=bool(state.get("OOMKilled")))
 
@@ -270,6 +272,7 @@ class _ContainerServer:
         return EnvironmentProblem(f"Docker could not start {self.label}: {reason}", hint=mend)
 
 
+_REMOVED = Ended(unknown="somebody removed the container", mend="run again, and leave containers named tripoint-* alone")
 _DAEMON_HINT = "start the Docker daemon again, then `tripoint serve --clean` removes what was left behind"
 
 

@@ -49,7 +49,7 @@ def ensure_image(*, certificates: Path | None = None, observer: Observer = nobod
         except ImageNotFound:
             bundle = certificates or next((path for path in _HOST_CERTIFICATES if path.exists()), None)
             context = _tar({**files, "ca-bundle.crt": (bundle.read_bytes() if bundle else b"", 0o644)})
-            _build(client, context, base=_base(client, observer), tag=tag, version=version, observer=observer)
+            _build(client, context, base=ensure_base(client, observer=observer), tag=tag, version=version, observer=observer)
             image = client.images.get(tag)
         image.tag(REPOSITORY, version)
     return tag
@@ -131,7 +131,7 @@ def _build(client: DockerClient, context: io.BytesIO, *, base: str, tag: str, ve
         ) from error
 
 
-def _base(client: DockerClient, observer: Observer) -> str:
+def ensure_base(client: DockerClient, *, observer: Observer = nobody) -> str:
     """The image that ours stands on: Debian's own, pulled if need be, else one made from Debian's packages."""
     from docker.errors import APIError, ImageNotFound
 
