@@ -139,7 +139,7 @@ class Store:
         return sorted(made, key=lambda path: (path / MANIFEST).stat().st_mtime_ns, reverse=True)
 
     def sweep(self, *, keep: int) -> None:
-        """Remove all but the `keep` entries of each stage that were last of use, and what killed processes left aside."""
+        """Remove all but the `keep` last used entries of each stage, and what killed processes left aside."""
         for stage in self.root.glob("*/*/"):
             for aside in stage.glob(f"{_ASIDE_PREFIX}*"):
                 shutil.rmtree(aside, ignore_errors=True)

@@ -21,6 +21,7 @@ from pipeline.core.signature import Tensors
 
 STAGE = "train"
 CHECKPOINT = "checkpoint.keras"
+_RANDOM_STATE = "random.npz"
 # Saving costs tens of milliseconds, an epoch of a small model as little: by time, it never becomes the main cost.
 _SECONDS_BETWEEN_CHECKPOINTS = 5.0
 _REFERENCE_BATCH = 64
@@ -69,6 +70,7 @@ def train(
     if resume:
         first_epoch = _epoch_of(checkpoints)
         model = keras.models.load_model(saved)
+        _restore_random_state(model, checkpoints / _RANDOM_STATE)
     else:
         shutil.rmtree(checkpoints, ignore_errors=True)
         model = _from_model_file(spec, "build", spec.build)
@@ -78,7 +80,8 @@ def train(
     if tensorboard is not None:
         callbacks.append(keras.callbacks.TensorBoard(log_dir=str(tensorboard), write_graph=False))
     model.fit(
-        _shuffled_batches(dataset.train, batch_size=spec.batch_size, seed=seed, epoch=first_epoch),
+        _shuffled_batches(dataset.train, batch_size=spec.batch_size, seed=seed, epochs=range(first_epoch, epochs)),
+        steps_per_epoch=math.ceil(dataset.train.count / spec.batch_size),
         epochs=epochs,
         initial_epoch=first_epoch,
         verbose=0,
@@ -158,38 +161,26 @@ def _epoch_of(checkpoints: Path) -> int:
     return int(note.read_text())
 
 
-def _shuffled_batches(train: Split, *, batch_size: int, seed: int, epoch: int) -> Any:
+def _shuffled_batches(train: Split, *, batch_size: int, seed: int, epochs: range) -> Any:
     """Batches whose order depends on seed and epoch alone, so that a resumed training goes on as it would have."""
-    import keras
+    import tensorflow as tf
 
-    class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no types
-        def __init__(self) -> None:
-            super().__init__()
-            self.epoch = epoch
-            self._shuffle()
+    orders = np.stack([np.random.default_rng((seed, epoch)).permutation(train.count) for epoch in epochs])
 
-        def _shuffle(self) -> None:
-            self.order = np.random.default_rng((seed, self.epoch)).permutation(train.count)
+    def rows_of_epoch(order: Any) -> Any:
+        return tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
 
-        def on_epoch_end(self) -> None:
-            self.epoch += 1
-            self._shuffle()
+    def samples_of(rows: Any) -> tuple[Any, Any]:
+        inputs = {name: tf.gather(array, rows) for name, array in train.inputs.items()}
+        targets = {name: tf.gather(array, rows) for name, array in train.targets.items()}
+        return _bare_if_single(inputs), _bare_if_single(targets)
 
-        def __len__(self) -> int:
-            return math.ceil(train.count / batch_size)
-
-        def __getitem__(self, index: int) -> tuple[Any, Any]:
-            rows = self.order[index * batch_size : (index + 1) * batch_size]
-            inputs = {name: array[rows] for name, array in train.inputs.items()}
-            targets = {name: array[rows] for name, array in train.targets.items()}
-            return _bare_if_single(inputs), _bare_if_single(targets)
-
-    return Batches()
+    return tf.data.Dataset.from_tensor_slices(orders).flat_map(rows_of_epoch).map(samples_of).prefetch(8)
 
 
-def _bare_if_single(tensors: Tensors) -> Any:
+def _bare_if_single(tensors: dict[str, Any]) -> Any:
     # A Sequential model takes an array, not a dict of one.
-    return next(iter(tensors.values())) if len(tensors) == 1 else dict(tensors)
+    return next(iter(tensors.values())) if len(tensors) == 1 else tensors
 
 
 def _observing(observer: Observer, epochs: int, started: float) -> Any:
@@ -221,7 +212,19 @@ def _checkpointing(folder: Path) -> Any:
             note = folder / "epoch"
             note.unlink(missing_ok=True)
             aside.replace(folder / CHECKPOINT)
+            np.savez(folder / _RANDOM_STATE, *(variable.numpy() for variable in _random_state(self.model)))
             note.write_text(str(epoch + 1))
             self.saved_at = time.perf_counter()
 
     return Checkpoint()
+
+
+def _random_state(model: Any) -> list[Any]:
+    """The variables from which dropout and its like draw. Keras does not save them with the model."""
+    return [variable for variable in model.non_trainable_variables if variable.path.endswith("seed_generator_state")]
+
+
+def _restore_random_state(model: Any, file: Path) -> None:
+    with np.load(file) as saved:
+        for variable, name in zip(_random_state(model), saved.files, strict=True):
+            variable.assign(saved[name])

@@ -127,7 +127,7 @@ def _refuse_to_make_artifacts(job: Job, surveyed: Survey) -> None:
     if job.from_artifacts and artifacts:
         raise UsageError(
             f"{job.file.name}: not up to date, or not there: {', '.join(artifacts)}",
-            hint=f"make them with `tripoint convert {job.file.name}`, or everything with `tripoint run {job.file.name}`",
+            hint=f"`tripoint convert {job.file.name}` makes them, `tripoint run {job.file.name}` everything",
         )
 
 

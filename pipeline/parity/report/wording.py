@@ -6,6 +6,7 @@ import math
 from typing import assert_never
 
 from pipeline.parity.status import Error, Fail, Inconclusive, Pass, Skip, Status
+from pipeline.parity.values import Scalar
 
 ABSENT = "-"
 
@@ -63,6 +64,21 @@ def explained(status: Status) -> list[str]:
             return [reason]
         case _:
             assert_never(status)
+
+
+def used(tolerance_used: float) -> str:
+    """How much of the tolerance the largest error uses: `4 % of tolerance`, `81 x tolerance`."""
+    if not math.isfinite(tolerance_used):
+        return "beyond any tolerance"
+    if tolerance_used > 1:
+        return f"{tolerance_used:.3g} x tolerance" if tolerance_used < 1e6 else f"{error(tolerance_used)} x tolerance"
+    percent = tolerance_used * 100
+    return f"{percent:.0f} % of tolerance" if percent >= 1 or percent == 0 else "below 1 % of tolerance"
+
+
+def value(plain: Scalar) -> str:
+    """One element of an answer, six significant digits of a float."""
+    return f"{plain:.6g}" if isinstance(plain, float) else str(plain)
 
 
 def counted(count: int, noun: str) -> str:
