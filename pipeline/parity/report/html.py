@@ -1,0 +1,134 @@
+"""The report as one HTML file that needs nothing else: no request, and no script to read it."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.parity.comparison import OutputComparison
+from pipeline.parity.figures import Answer, NumericFigures
+from pipeline.parity.findings import bound
+from pipeline.parity.report import pictures, wording
+from pipeline.parity.report.report import Report, TensorFacts
+from pipeline.parity.report.summary import Summary, loose_gates, summary_of, worst_output
+from pipeline.parity.row import Row
+from pipeline.parity.status import Word, word
+from pipeline.parity.values import Value
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_MARKS: dict[Word, str] = {"PASS": "✓", "FAIL": "✗", "ERROR": "!", "INCONCLUSIVE": "?", "SKIPPED": "-"}
+
+
+class Line(Value, frozen=True):
+    """A row and what the template shows of it. `worst` is its output that uses most of its tolerance."""
+
+    anchor: str
+    row: Row
+    word: Word
+    mark: str
+    summary: Summary
+    explained: tuple[str, ...]
+    worst: OutputComparison | None
+
+    @property
+    def figures(self) -> NumericFigures | None:
+        figures = None if self.worst is None else self.worst.figures
+        return figures if isinstance(figures, NumericFigures) else None
+
+
+def render_html(report: Report) -> str:
+    """One self-contained HTML page."""
+    lines = [_line(position, row) for position, row in enumerate(report.rows, start=1)]
+    figures = [line.figures for line in lines if line.figures is not None]
+    atols = [tolerance.atol for row in report.rows for tolerance in row.tolerances.values()]
+    lanes: dict[str, list[Line]] = {}
+    for line in lines:
+        lanes.setdefault(line.row.target, []).append(line)
+    return (
+        _environment(report)
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            lines=lines,
+            lanes=lanes,
+            precisions=list(dict.fromkeys(str(row.precision) for row in report.rows)),
+            troubled=[line for line in lines if line.explained],
+            axis=pictures.axis_of((figure.histogram for figure in figures), atols),
+            samples={shown.sample: shown for shown in report.samples.shown},
+            loose=loose_gates(report),
+            longest_stage=max((stage.seconds for stage in report.stages), default=0.0),
+        )
+    )
+
+
+def _line(position: int, row: Row) -> Line:
+    status = word(row.status)
+    return Line(
+        anchor=f"row-{position}",
+        row=row,
+        word=status,
+        mark=_MARKS[status],
+        summary=summary_of(row),
+        explained=tuple(wording.explained(row.status)),
+        worst=worst_output(row),
+    )
+
+
+def _environment(report: Report) -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        # The names that templates end with do not tell Jinja that this is HTML.
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "error": wording.error,
+        "decibels": wording.decibels,
+        "share": wording.share,
+        "milliseconds": wording.milliseconds,
+        "size": wording.size,
+        "used": wording.used,
+        "value": wording.value,
+        "bound": bound,
+        "shape": _shape,
+    }
+    environment.globals |= {
+        "histogram_bars": pictures.histogram_bars,
+        "answer_bars": pictures.answer_bars,
+        "class_name": partial(_class_name, report),
+        "smallest_atol": partial(_smallest_atol, report),
+    }
+    return environment
+
+
+def _class_name(report: Report, output: str, answer: Answer) -> str:
+    """What an element of an answer is called: its class when the output scores classes, else its index."""
+    position = answer.place[-1] if answer.place else 0
+    if output == report.model.scores_output and len(answer.place) == 1 and position < len(report.model.classes):
+        return report.model.classes[position]
+    return ", ".join(map(str, answer.place)) or "value"
+
+
+def _smallest_atol(report: Report, format_name: str, precision: str, output: str) -> float | None:
+    """The atol that would have passed one output of every line that this tolerance judged."""
+    found = [
+        compared.figures.smallest_atol
+        for row in report.rows
+        if (row.format, row.precision) == (format_name, precision) and row.comparison is not None
+        for batch in row.comparison.batches
+        for compared in batch.outputs
+        if compared.output == output and isinstance(compared.figures, NumericFigures)
+    ]
+    return max(found, default=None)
+
+
+def _shape(spec: TensorFacts) -> str:
+    return f"[{', '.join('any' if size is None else str(size) for size in spec.shape)}]"
