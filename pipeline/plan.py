@@ -110,6 +110,7 @@ class Planner:
                 stages.export_into,
                 making.folder,
                 trained.path,
+                name=self.file.name,
                 version=max(numbers, default=0) + 1,
                 output_names=tuple(trained.facts["output_names"]),
             )

@@ -78,16 +78,17 @@ def train_into(folder: Path, file: ModelFile, settings: TrainSettings, checkpoin
     }
 
 
-def export_into(folder: Path, trained: Path, *, version: int, output_names: tuple[str, ...]) -> Facts:
+def export_into(folder: Path, trained: Path, *, name: str, version: int, output_names: tuple[str, ...]) -> Facts:
     """Export the trained model as `<folder>/<version>/`; its signature as a fact."""
     import keras
-    from export.saved_model_from_keras import saved_model_from_keras
     from safetensors.numpy import load_file
+
+    from export.saved_model_from_keras import saved_model_from_keras
 
     model = keras.models.load_model(trained / KERAS_FILE, compile=False)
     warmup = {name: array[:_WARMUP_REQUESTS] for name, array in load_file(trained / REPRESENTATIVE_FILE).items()}
     signature = saved_model_from_keras(
-        model, into=folder, version=version, output_names=output_names, warmup_samples=warmup
+        model, into=folder, version=version, output_names=output_names, model_name=name, warmup_samples=warmup
     )
     return {"signature": signature.to_json(), "version": version}
 
@@ -96,8 +97,9 @@ def tflite_into(
     folder: Path, saved_model: Path, *, name: str, signature: Facts, precision: Precision, trained: Path
 ) -> Facts:
     """Convert to `<folder>/<name>-<precision>.tflite`."""
-    from export.tflite_from_saved_model import tflite_from_saved_model
     from safetensors.numpy import load_file
+
+    from export.tflite_from_saved_model import tflite_from_saved_model
 
     file = folder / f"{name}-{precision}.tflite"
     tflite_from_saved_model(
@@ -112,9 +114,9 @@ def tflite_into(
 
 def warm_tfjs() -> None:
     """Import the TF.js converter, so that this worker has it when the first conversion comes."""
-    from export.tensorflowjs_import import tensorflowjs_converter
+    from export.tensorflowjs_import import graph_model_converter
 
-    tensorflowjs_converter()
+    graph_model_converter()
 
 
 def tfjs_into(folder: Path, saved_model: Path, *, signature: Facts, precision: Precision) -> Facts:

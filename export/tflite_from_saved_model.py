@@ -1,0 +1,85 @@
+"""A SavedModel as a TFLite file, in the precisions that run on every TFLite runtime in the field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.artifact import Precision
+from pipeline.core.errors import ConversionFailed
+from pipeline.core.signature import Signature, Tensors, batches
+
+
+def tflite_from_saved_model(
+    saved_model: Path, *, into: Path, signature: Signature, precision: Precision, representative: Tensors
+) -> None:
+    """Convert one signature to the file `into`, with built-in operations only and inputs and outputs left as they are.
+
+    `representative` are real samples, from which full integer quantization takes its ranges; the other precisions do
+    not look at them. Raises ConversionFailed when the converter refuses, or what it wrote has another signature.
+    """
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=[signature.name])
+    _set_precision(tf, converter, precision, signature.name, representative)
+    label = f"{saved_model.parent.name} tflite {precision}"
+    try:
+        content = converter.convert()
+    except Exception as error:
+        raise ConversionFailed(
+            f"{label}: TFLite's converter refused the model: {_gist(str(error))}",
+            hint="the layer that holds the operation named has to be written without it for TFLite",
+        ) from error
+    _check_signature(tf, content, signature, label)
+    into.write_bytes(content)
+
+
+def _set_precision(tf: Any, converter: Any, precision: Precision, key: str, representative: Tensors) -> None:
+    match precision:
+        case Precision.FLOAT32:
+            pass
+        case Precision.FLOAT16:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [tf.float16]
+        case Precision.DYNAMIC:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            # Per-channel weights of dense layers need FULLY_CONNECTED version 12, which tflite-runtime 2.14 lacks.
+            converter._experimental_disable_per_channel_quantization_for_dense_layers = True  # noqa: SLF001  # no other
+        case Precision.INT8:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            # Not TFLITE_BUILTINS, which would leave an operation without integer kernel in float and say nothing.
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            converter.representative_dataset = lambda: _calibration(key, representative)
+            converter._experimental_disable_per_channel_quantization_for_dense_layers = True  # noqa: SLF001  # as above
+        case Precision.UINT8:
+            raise ConversionFailed(
+                "uint8 is a precision of TF.js weights, not of TFLite", hint="int8 is TFLite's full integer precision"
+            )
+        case _:
+            assert_never(precision)
+
+
+def _calibration(key: str, representative: Tensors) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
+    for sample in batches(representative, 1):
+        yield key, {name: np.ascontiguousarray(array) for name, array in sample.items()}
+
+
+def _check_signature(tf: Any, content: bytes, signature: Signature, label: str) -> None:
+    found = tf.lite.Interpreter(model_content=content).get_signature_list().get(signature.name)
+    want = {"inputs": sorted(signature.input_names), "outputs": sorted(signature.output_names)}
+    if found is None or {kind: sorted(names) for kind, names in found.items()} != want:
+        raise ConversionFailed(
+            f"{label}: the converted file has the signature {found}, the SavedModel {want}",
+            hint="inputs or outputs that the model does not use were dropped: remove them from the model",
+        )
+
+
+def _gist(text: str) -> str:
+    """The lines of MLIR's error that name an operation, without locations and call stacks; at most three of them."""
+    lines = [re.sub(r"^.*?error: ", "", line).strip() for line in text.splitlines() if "error: " in line]
+    return "; ".join(dict.fromkeys(lines[:3])) or text.strip().split("\n", 1)[0]
