@@ -24,6 +24,8 @@ from serving.engines.contract import RunningServer
 from serving.tensors import as_bytes
 
 _BAD_REQUEST = "the served model's signature and the artifact's do not fit; run `tripoint run` again to export it anew"
+# By the kind of the signature's dtype. A float without a fraction may be written as an integer.
+_KINDS_THAT_FIT = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}
 _CHUNK_BYTES = 1 << 20
 
 
@@ -153,9 +155,15 @@ def _base64(array: NDArray[Any]) -> Any:
 
 
 def _array(values: list[Any], spec: TensorSpec) -> NDArray[Any]:
-    if spec.dtype != "string":
-        return np.asarray(values, dtype=spec.dtype)
-    return np.asarray(_texts(values), dtype=object)
+    if spec.dtype == "string":
+        return np.asarray(_texts(values), dtype=object)
+    # Left to itself, NumPy makes floats of integers above 2^63 beside smaller ones.
+    given = np.asarray(values, dtype=np.uint64 if spec.dtype == "uint64" else None)
+    wanted = np.dtype(spec.dtype)
+    # NumPy would make NaN of null, 1.5 of "1.5" and 1 of 1.5 without a word.
+    if given.size and given.dtype.kind not in _KINDS_THAT_FIT[wanted.kind]:
+        raise TypeError(f"output {spec.name} should hold {spec.dtype}, and holds {given.dtype}")
+    return given.astype(wanted)
 
 
 def _texts(value: Any) -> Any:

@@ -40,7 +40,8 @@ def find_daemon() -> Endpoint:
     if named:
         return _remote(named) if not named.startswith("unix://") else _socket(Path(named.removeprefix("unix://")))
     for path in _socket_paths():
-        if path.exists():
+        # `Path.exists` raises where this user may not look, and Podman's folder is closed to all but root.
+        if os.access(path, os.F_OK):
             return _socket(path)
     raise EnvironmentProblem(
         "no Docker daemon: DOCKER_HOST is not set and there is no socket at /var/run/docker.sock", hint=_START
@@ -79,7 +80,7 @@ def _socket_paths() -> Iterator[Path]:
 
 
 def _socket(path: Path) -> Endpoint:
-    if not path.exists():
+    if not os.access(path, os.F_OK):
         raise EnvironmentProblem(f"no Docker daemon: there is no socket at {path}", hint=_START)
     if not os.access(path, os.R_OK | os.W_OK):
         raise EnvironmentProblem(

@@ -14,8 +14,9 @@ from typing import Protocol
 
 from serving.engines.contract import Addresses, Ended, ended_from_status, tail
 
-_POLITE_SECONDS = 5.0
-_LOG_TAIL_BYTES = 64 * 1024
+# The kernel may still have to give back gigabytes.
+_KILLED_SECONDS = 10.0
+LOG_LIMIT = 64 * 1024
 
 
 class ServerProcess(Protocol):
@@ -140,17 +141,17 @@ class LocalServer:
 
 
 @contextmanager
-def ended_afterwards(process: ServerProcess) -> Iterator[None]:
-    """The process is gone after the block: asked politely first, killed after five seconds."""
+def ended_afterwards(process: ServerProcess, *, polite_seconds: float = 5.0) -> Iterator[None]:
+    """The process is gone after the block: asked politely first, killed if that does not help."""
     try:
         yield
     finally:
         if process.exit_status() is None:
             process.terminate()
-            process.wait(_POLITE_SECONDS)
+            process.wait(polite_seconds)
         if process.exit_status() is None:
             process.kill()
-            process.wait(_POLITE_SECONDS)
+            process.wait(_KILLED_SECONDS)
 
 
 def log_tail(log: Path) -> str:
@@ -158,5 +159,5 @@ def log_tail(log: Path) -> str:
     if not log.exists():
         return ""
     with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - _LOG_TAIL_BYTES))
+        file.seek(max(0, log.stat().st_size - LOG_LIMIT))
         return tail(file.read().decode(errors="replace"))

@@ -43,7 +43,7 @@ def base_image(docker_client: DockerClient) -> str:
 
 @pytest.fixture(scope="session")
 def image_that_runs(docker_client: DockerClient, base_image: str) -> Callable[[str], str]:
-    """Builds an image whose entry point is a line of shell, and gives its tag. The daemon keeps it for the next time."""
+    """Builds an image whose entry point is a line of shell, and gives its tag. The daemon keeps it."""
 
     def build(line: str) -> str:
         dockerfile = f'FROM {base_image}\nENTRYPOINT ["/bin/sh", "-c", "{line}"]\n'.encode()

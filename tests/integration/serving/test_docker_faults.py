@@ -124,9 +124,11 @@ def test_an_image_that_is_nowhere_is_named_with_the_mend(docker_client: object, 
     """Without a network this is the first thing that a new user meets."""
     events: list[Progress] = []
     settings = Server(model_name="half", engine="docker", image="tripoint/nowhere:0", observer=events.append)
-    with pytest.raises(EnvironmentProblem, match="tripoint/nowhere:0 is not here and cannot be pulled") as caught:
-        with settings.boot(tmp_path / "s"):
-            pass
+    with (
+        pytest.raises(EnvironmentProblem, match="tripoint/nowhere:0 is not here and cannot be pulled") as caught,
+        settings.boot(tmp_path / "s"),
+    ):
+        pass
     assert "--engine embedded" in caught.value.hint
     assert events[0].message == "pulling tripoint/nowhere:0"
 
@@ -154,7 +156,7 @@ def test_the_container_is_confined(
 
     assert isinstance(docker_client, DockerClient)
     with server(image_that_runs("sleep 600")).boot(tmp_path / "s") as session:
-        name = session.server._container.name  # type: ignore[attr-defined]  # only the Docker engine's has one
+        name = session.server.container_name  # type: ignore[attr-defined]  # only the Docker engine's has one
         facts = docker_client.containers.get(name).attrs
     host = facts["HostConfig"]
     assert {binding["HostIp"] for ports in host["PortBindings"].values() for binding in ports} == {"127.0.0.1"}
@@ -172,11 +174,11 @@ def test_a_container_whose_daemon_forgot_it_is_reported(
 
     assert isinstance(docker_client, DockerClient)
     with server(image_that_runs("sleep 600")).boot(tmp_path / "s") as session:
-        container = docker_client.containers.get(session.server._container.name)  # type: ignore[attr-defined]  # as above
+        container = docker_client.containers.get(session.server.container_name)  # type: ignore[attr-defined]  # as above
         remover = threading.Timer(0.5, container.remove, kwargs={"force": True})
         remover.start()
         with (
-            pytest.raises(TargetFailed, match="somebody removed the container|killed by SIGKILL"),
+            pytest.raises(TargetFailed, match=r"somebody removed the container|killed by SIGKILL"),
             session.load(artifact, "rest"),
         ):
             pass

@@ -1,6 +1,6 @@
 """A model server without TensorFlow: the embedded server's flags, both doors, and the model y = x / 2 + 2 on float32.
 
-`python stand_in.py FLAGS...` behaves as TensorFlow Serving does as far as our client can see it: it polls its base path,
+`python stand_in.py FLAGS...` behaves as TensorFlow Serving does as far as our client can see: it polls its base path,
 opens its ports when the first version is there, and serves the highest. `--stand_in=` makes it misbehave.
 """
 
@@ -113,7 +113,7 @@ def grpc_server(state: State, port: int) -> tuple[grpc.Server, int]:
             answer.outputs[name].CopyFrom(to_proto(array, "float32"))
         return answer
 
-    def handler(function: Any, request: str) -> grpc.RpcMethodHandler:
+    def handler(function: Any, request: str) -> Any:
         return grpc.unary_unary_rpc_method_handler(
             function,
             request_deserializer=message(f"tensorflow.serving.{request}").FromString,

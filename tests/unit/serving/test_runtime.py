@@ -1,4 +1,4 @@
-"""The server runtime against a stand-in server: both protocols, versions that follow one another, and every way to fail."""
+"""The server runtime against a stand-in server: both protocols, changing versions, and every way to fail."""
 
 from __future__ import annotations
 
@@ -112,7 +112,9 @@ def test_a_server_that_exits_at_once_ends_the_wait_at_once(artifact: Artifact, t
     assert "serving half" in caught.value.problem
 
 
-def test_a_server_that_never_gets_ready_costs_the_deadline_and_shows_its_log(artifact: Artifact, tmp_path: Path) -> None:
+def test_a_server_that_never_gets_ready_costs_the_deadline_and_shows_its_log(
+    artifact: Artifact, tmp_path: Path
+) -> None:
     """Without the log's end nobody can tell a slow load from a wrong folder."""
     with (
         server("never_ready", ready=0.5).boot(tmp_path / "s") as session,
@@ -137,17 +139,23 @@ def test_a_version_that_does_not_load_is_reported_with_the_servers_words(artifac
 @pytest.mark.parametrize("protocol", ["rest", "grpc"])
 def test_an_output_that_the_signature_lacks_fails(protocol: str, artifact: Artifact, tmp_path: Path) -> None:
     """Comparing only the outputs that both have would let a server of another model pass."""
-    with server("extra_output").boot(tmp_path / "s") as session, session.load(artifact, protocol) as runner:
-        with pytest.raises(TargetFailed, match="z"):
-            runner.run(SAMPLES, batch_size=5)
+    with (
+        server("extra_output").boot(tmp_path / "s") as session,
+        session.load(artifact, protocol) as runner,
+        pytest.raises(TargetFailed, match="z"),
+    ):
+        runner.run(SAMPLES, batch_size=5)
 
 
 @pytest.mark.parametrize("protocol", ["rest", "grpc"])
 def test_a_missing_row_fails(protocol: str, artifact: Artifact, tmp_path: Path) -> None:
     """A dropped row would shift every later one against its sample."""
-    with server("drop_a_row").boot(tmp_path / "s") as session, session.load(artifact, protocol) as runner:
-        with pytest.raises(TargetFailed, match=r"shape \[4, 3\], expected 5 rows"):
-            runner.run(SAMPLES, batch_size=5)
+    with (
+        server("drop_a_row").boot(tmp_path / "s") as session,
+        session.load(artifact, protocol) as runner,
+        pytest.raises(TargetFailed, match=r"shape \[4, 3\], expected 5 rows"),
+    ):
+        runner.run(SAMPLES, batch_size=5)
 
 
 def test_no_server_is_left_after_the_block(artifact: Artifact, tmp_path: Path) -> None:
