@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_URGENCY: tuple[Word, ...] = ("FAIL", "ERROR", "INCONCLUSIVE", "SKIPPED", "PASS")
 _MARKS: dict[Word, str] = {"PASS": "✓", "FAIL": "✗", "ERROR": "!", "INCONCLUSIVE": "?", "SKIPPED": "-"}
 
 
@@ -39,6 +41,15 @@ class Line(Value, frozen=True):
         figures = None if self.worst is None else self.worst.figures
         return figures if isinstance(figures, NumericFigures) else None
 
+    @property
+    def tolerance_used(self) -> str:
+        """How much of its tolerance the worst value uses, in words; empty when no value was measured."""
+        if self.figures is None:
+            return ""
+        if math.isnan(self.summary.max_error or 0.0):
+            return "not finite alike"
+        return "exactly equal" if self.summary.max_error == 0 else wording.used(self.figures.tolerance_used)
+
 
 def render_html(report: Report) -> str:
     """One self-contained HTML page."""
@@ -56,7 +67,7 @@ def render_html(report: Report) -> str:
             lines=lines,
             lanes=lanes,
             precisions=list(dict.fromkeys(str(row.precision) for row in report.rows)),
-            troubled=[line for line in lines if line.explained],
+            troubled=sorted((line for line in lines if line.explained), key=lambda line: _URGENCY.index(line.word)),
             axis=pictures.axis_of((figure.histogram for figure in figures), atols),
             samples={shown.sample: shown for shown in report.samples.shown},
             loose=loose_gates(report),

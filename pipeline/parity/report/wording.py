@@ -71,7 +71,7 @@ def used(tolerance_used: float) -> str:
     if not math.isfinite(tolerance_used):
         return "beyond any tolerance"
     if tolerance_used > 1:
-        return f"{tolerance_used:.3g} x tolerance" if tolerance_used < 1e6 else f"{error(tolerance_used)} x tolerance"
+        return f"{tolerance_used:.3g} x tolerance" if tolerance_used < 1000 else f"{error(tolerance_used)} x tolerance"
     percent = tolerance_used * 100
     return f"{percent:.0f} % of tolerance" if percent >= 1 or percent == 0 else "below 1 % of tolerance"
 
