@@ -49,7 +49,14 @@ def ensure_image(*, certificates: Path | None = None, observer: Observer = nobod
         except ImageNotFound:
             bundle = certificates or next((path for path in _HOST_CERTIFICATES if path.exists()), None)
             context = _tar({**files, "ca-bundle.crt": (bundle.read_bytes() if bundle else b"", 0o644)})
-            _build(client, context, base=ensure_base(client, observer=observer), tag=tag, version=version, observer=observer)
+            _build(
+                client,
+                context,
+                base=ensure_base(client, observer=observer),
+                tag=tag,
+                version=version,
+                observer=observer,
+            )
             image = client.images.get(tag)
         image.tag(REPOSITORY, version)
     return tag
