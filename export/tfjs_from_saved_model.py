@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from export.tensorflowjs_import import graph_model_converter
 from pipeline.core.artifact import Precision
@@ -43,11 +44,26 @@ def tfjs_from_saved_model(saved_model: Path, *, into: Path, signature: Signature
             f"{label}: TF.js's converter refused the model: {str(error).strip() or type(error).__name__}",
             hint="the layer that holds the operation named has to be written without it for TF.js",
         ) from error
-    _check_signature(into / MODEL_FILE, signature, label)
+    model = json.loads((into / MODEL_FILE).read_text())
+    _check_signature(model, signature, label)
+    _pass_shapes_on(model)
+    (into / MODEL_FILE).write_text(json.dumps(model))
 
 
-def _check_signature(model_json: Path, signature: Signature, label: str) -> None:
-    found = json.loads(model_json.read_text())["signature"]
+def _pass_shapes_on(model: dict[str, Any]) -> None:
+    """Make the shape checks of the serving signature pass their tensor on unseen.
+
+    TF.js 4.22 lists EnsureShape, but takes the shape for a second input and fails for want of it. It checks the shapes
+    of a model's inputs itself, before the first operation.
+    """
+    for node in model["modelTopology"]["node"]:
+        if node["op"] == "EnsureShape":
+            node["op"] = "Identity"
+            node["attr"].pop("shape", None)
+
+
+def _check_signature(model: dict[str, Any], signature: Signature, label: str) -> None:
+    found = model["signature"]
     got = {kind: sorted(found.get(kind, {})) for kind in ("inputs", "outputs")}
     want = {"inputs": sorted(signature.input_names), "outputs": sorted(signature.output_names)}
     if got != want:
