@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
+from pipeline.core.errors import EnvironmentProblem
+
 # The parity page needs isolation for a fine clock: without it performance.now() has steps of 100 µs.
 _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -50,13 +52,18 @@ Site: TypeAlias = Callable[[Request], Response | None]
 def serving(sites: Sequence[Site], *, port: int = 0, host: str = _LOOPBACK) -> Iterator[str]:
     """Yield the server's address, `http://127.0.0.1:<port>/`; port 0 takes a free one. Closed afterwards, always.
 
-    Raises OSError when the port is taken.
+    Raises EnvironmentProblem when the port is taken.
     """
 
     class Handler(_Handler):
         answering = tuple(sites)
 
-    server = _Server((host, port), Handler)
+    try:
+        server = _Server((host, port), Handler)
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"cannot listen on {host}, port {port}: {error.strerror}", hint="choose another port, or 0 for a free one"
+        ) from error
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="web_demo server")
     thread.start()
     try:

@@ -2,9 +2,14 @@ import { resolve } from 'node:path';
 
 import { defineConfig } from 'vite';
 
+import { precache } from './build/precache';
+
+const SERVICE_WORKER = 'service-worker';
+
 export default defineConfig({
   // Relative, so that the build works under any path of any host.
   base: './',
+  plugins: [precache(`${SERVICE_WORKER}.js`, (file) => file.includes('parity'))],
   build: {
     target: 'es2022',
     // Inlined files would need `data:` in the Content-Security-Policy.
@@ -12,9 +17,15 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     // TF.js's backends are that large; they load only when chosen.
     chunkSizeWarningLimit: 1200,
-    rollupOptions: {
+    rolldownOptions: {
       input: {
+        index: resolve(import.meta.dirname, 'index.html'),
         parity: resolve(import.meta.dirname, 'parity.html'),
+        [SERVICE_WORKER]: resolve(import.meta.dirname, 'src/service-worker.ts'),
+      },
+      output: {
+        // A service worker's address must stay the same, and its folder is what it may answer for.
+        entryFileNames: (chunk) => (chunk.name === SERVICE_WORKER ? '[name].js' : 'assets/[name]-[hash].js'),
       },
     },
   },
