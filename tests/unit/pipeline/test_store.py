@@ -67,6 +67,8 @@ def test_damage_is_noticed(tmp_path: Path, damage: str) -> None:
             (entry.path / "made.json").write_text("{")
         case "no manifest":
             (entry.path / "made.json").unlink()
+        case _:
+            raise AssertionError(damage)
     assert isinstance(store.find(RECIPE), Broken)
     assert make(store).digest == entry.digest
 
