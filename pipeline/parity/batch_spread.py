@@ -15,7 +15,7 @@ _BLOCK_ELEMENTS = 1 << 17
 
 
 def batch_spread(output: str, by_batch_size: Mapping[int, Tensors]) -> BatchSpread:
-    """The largest difference of one output between any two batch sizes."""
+    """The largest difference of one output between any two of the batch sizes, of which there is at least one."""
     answers = [outputs[output] for outputs in by_batch_size.values() if output in outputs]
     if len(answers) < len(by_batch_size) or not _are_numbers_of_one_shape(answers):
         return BatchSpread(output=output, spread=None)

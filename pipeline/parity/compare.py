@@ -158,8 +158,11 @@ def compare_recording(
                 milliseconds_per_sample=recording.milliseconds_per_sample.get(batch_size),
             )
         )
-    spread = tuple(batch_spread(name, recording.outputs) for name in signature.output_names)
-    return Comparison(batches=tuple(batches), batch_spread=spread if len(batches) > 1 else ())
+    beside_each_other = signature.output_names if len(batches) > 1 else ()
+    return Comparison(
+        batches=tuple(batches),
+        batch_spread=tuple(batch_spread(name, recording.outputs) for name in beside_each_other),
+    )
 
 
 def _names(signature: Signature, got: Tensors) -> tuple[Finding, ...]:

@@ -65,18 +65,22 @@ class VariationTally:
 
     def _values_tell(self, tolerance: Tolerance) -> bool:
         """Whether the best constant answer is clearly beyond atol and rtol somewhere."""
-        half_range = (self._high - self._low) / 2
-        largest = np.maximum(np.abs(self._first + self._low), np.abs(self._first + self._high))
-        allowed = tolerance.atol + tolerance.rtol * largest
-        return bool(np.any((half_range > 0) & (half_range >= CLEARLY * allowed)))
+        with np.errstate(over="ignore"):
+            half_range = (self._high - self._low) / 2
+            largest = np.maximum(np.abs(self._first + self._low), np.abs(self._first + self._high))
+            allowed = tolerance.atol + tolerance.rtol * largest
+            return bool(np.any((half_range > 0) & (half_range >= CLEARLY * allowed)))
 
     def _noise_tells(self, tolerance: Tolerance) -> bool:
         """Whether the best constant answer is clearly below the SQNR floor."""
         noise = self._variance_sum() * self._rows
         if tolerance.sqnr_db is None or noise == 0:
             return False
-        return 10 * math.log10(self._energy / noise) <= tolerance.sqnr_db - 20 * math.log10(CLEARLY)
+        ratio = self._energy / noise
+        return ratio == 0 or 10 * math.log10(ratio) <= tolerance.sqnr_db - 20 * math.log10(CLEARLY)
 
     def _variance_sum(self) -> float:
-        mean = self._sum / self._rows
-        return float(np.maximum(self._squares / self._rows - mean * mean, 0).sum())
+        """NaN when the squares are beyond float64: then nothing is said to be vacuous."""
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            mean = self._sum / self._rows
+            return float(np.maximum(self._squares / self._rows - mean * mean, 0).sum())

@@ -29,7 +29,9 @@ class WorstSamples:
             candidates = candidates[np.argsort(-used[candidates], kind="stable")[: self._keep]]
         floor = self._kept[-1][0] if len(self._kept) == self._keep else 0.0
         for at in candidates[used[candidates] > floor]:
-            self._kept.append((float(used[at]), self._samples + int(at), want[at].copy(), got[at].copy()))
+            self._kept.append(
+                (float(used[at]), self._samples + int(at), want[at : at + 1].copy(), got[at : at + 1].copy())
+            )
         self._kept.sort(key=lambda kept: (-kept[0], kept[1]))
         del self._kept[self._keep :]
         self._samples += len(want)
@@ -39,8 +41,9 @@ class WorstSamples:
             WorstSample(
                 sample=sample,
                 tolerance_used=used,
-                answers=_answers(np.asarray(want), np.asarray(got)),
-                complete=np.size(want) <= ELEMENTS_SHOWN,
+                # Kept as one row, since an element of an array of text is no array.
+                answers=_answers(want.reshape(want.shape[1:]), got.reshape(got.shape[1:])),
+                complete=want.size <= ELEMENTS_SHOWN,
             )
             for used, sample, want, got in self._kept
         )

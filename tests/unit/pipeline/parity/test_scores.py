@@ -1,0 +1,108 @@
+"""The best class, near ties and accuracy of outputs that score classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+import pytest
+
+from pipeline.parity.comparison import OutputComparison
+from pipeline.parity.figures import Flip, ScoreFigures
+from pipeline.parity.findings import AccuracyDropped, Top1TooLow
+from pipeline.parity.tolerances import Tolerance
+
+Compared = Callable[..., OutputComparison]
+
+WANT = np.array([[0.9, 0.06, 0.04], [0.1, 0.8, 0.1], [0.2, 0.3, 0.5], [0.401, 0.4, 0.199]])
+LABELS = np.array([0, 1, 2, 0])
+
+
+@pytest.fixture
+def loose(tolerance: Tolerance) -> Tolerance:
+    """Every value passes, so that only decisions count."""
+    return msgspec.structs.replace(tolerance, atol=10.0, constant=True)
+
+
+def scores_of(comparison: OutputComparison) -> ScoreFigures:
+    assert comparison.scores is not None
+    return comparison.scores
+
+
+def test_every_flip_is_listed_with_its_margin_and_near_ties_apart(compared: Compared, loose: Tolerance) -> None:
+    """Otherwise a flip on a coin toss would weigh as much as a wrong answer."""
+    got = WANT.copy()
+    got[2] = (0.6, 0.2, 0.2)
+    got[3] = (0.4, 0.401, 0.199)
+    comparison = compared(WANT, got, labels=LABELS, scores=True, within=loose)
+    figures = scores_of(comparison)
+    assert (figures.decisions, figures.clear_flips, figures.near_ties, figures.top1_agreement) == (4, 1, 1, 0.5)
+    assert figures.flips == (
+        Flip(place=(2,), want=2, got=0, margin=pytest.approx(0.3), near_tie=False),
+        Flip(place=(3,), want=0, got=1, margin=pytest.approx(0.001), near_tie=True),
+    )
+    assert [finding.sentence for finding in comparison.findings] == [
+        (
+            "scores: the best class changed in 1 of 4 decisions (agreement 75.00%, at least 100.00% asked; "
+            "1 near ties not counted)"
+        ),
+        "scores: accuracy 50.00%, at least 100.00% asked (the reference's 100.00%, of which 0.00% may be lost)",
+    ]
+
+
+def test_a_near_tie_alone_does_not_fail_top1(compared: Compared, loose: Tolerance) -> None:
+    """Otherwise float32 rounding could fail the strictest lane."""
+    got = WANT.copy()
+    got[3] = (0.4, 0.401, 0.199)
+    assert compared(WANT, got, scores=True, within=loose).findings == ()
+
+
+def test_accuracy_may_drop_by_what_is_allowed_and_no_sample_more(compared: Compared, loose: Tolerance) -> None:
+    """Otherwise the promise to keep 99 % would mean something else at the edge."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 5, 200)
+    want = np.eye(5)[labels] + rng.normal(0, 0.01, (200, 5))
+    within = msgspec.structs.replace(loose, top1=None, accuracy_drop=0.01)
+
+    def findings(wrong: int) -> list[type]:
+        got = want.copy()
+        got[:wrong] = np.roll(got[:wrong], 1, axis=1)
+        comparison = compared(want, got, labels=labels, scores=True, within=within)
+        assert scores_of(comparison).accuracy == (200 - wrong) / 200
+        return [type(finding) for finding in comparison.findings]
+
+    assert findings(2) == []
+    assert findings(3) == [AccuracyDropped]
+
+
+def test_a_target_may_be_better_than_the_reference(compared: Compared, loose: Tolerance) -> None:
+    """Otherwise being right where the reference is wrong would cost accuracy."""
+    wrong = WANT[:, [1, 0, 2]]
+    within = msgspec.structs.replace(loose, top1=None)
+    comparison = compared(wrong, WANT, labels=LABELS, scores=True, within=within)
+    assert comparison.findings == ()
+    assert (scores_of(comparison).accuracy, scores_of(comparison).reference_accuracy) == (1.0, 0.25)
+
+
+def test_without_labels_there_is_no_accuracy(compared: Compared) -> None:
+    """Otherwise a made-up accuracy would stand in the report."""
+    figures = scores_of(compared(WANT, WANT, scores=True))
+    assert (figures.accuracy, figures.reference_accuracy) == (None, None)
+
+
+def test_scores_of_every_pixel_are_decisions_of_their_own(compared: Compared, loose: Tolerance) -> None:
+    """Otherwise a segmentation model would have no decisions to compare."""
+    want = np.random.default_rng(0).random((3, 4, 4, 5))
+    got = want.copy()
+    got[1, 2, 3] = -got[1, 2, 3]
+    comparison = compared(want, got, scores=True, within=loose)
+    figures = scores_of(comparison)
+    assert (figures.decisions, figures.clear_flips) == (48, 1)
+    assert figures.flips[0].place == (1, 2, 3)
+    assert isinstance(comparison.findings[0], Top1TooLow)
+
+
+def test_an_output_with_one_score_has_no_best_class(compared: Compared) -> None:
+    """Otherwise a sigmoid output would always agree perfectly."""
+    assert compared(WANT[:, :1], WANT[:, :1], scores=True).scores is None

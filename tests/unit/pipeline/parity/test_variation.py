@@ -1,0 +1,116 @@
+"""Agreement that would prove nothing is called inconclusive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.parity.comparison import BatchComparison, Comparison, OutputComparison, status_of
+from pipeline.parity.status import Fail, Inconclusive, Pass
+from pipeline.parity.tolerances import Tolerance
+
+Compared = Callable[..., OutputComparison]
+
+
+def statused(*outputs: OutputComparison) -> Pass | Fail | Inconclusive:
+    return status_of(Comparison(batches=(BatchComparison(batch_size=1, findings=(), outputs=outputs),)))
+
+
+def softmax(logits: Any) -> Any:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_a_constant_reference_is_inconclusive(compared: Compared) -> None:
+    """Otherwise a target that ignores its input would be proved right."""
+    constant = np.full((20, 10), 0.1, np.float32)
+    status = statused(compared(constant, constant))
+    assert isinstance(status, Inconclusive)
+    assert status.reason == (
+        "scores: the reference's answers hardly vary over the samples (standard deviation 0), so the same answer to "
+        "every sample would be within tolerance (atol 0.001, rtol 0.001), or nearly"
+    )
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+@given(seed=st.integers(0, 2**16), spread=st.floats(1e-9, 1e-4))
+def test_an_untrained_networks_uniform_softmax_is_inconclusive(compared: Compared, seed: int, spread: float) -> None:
+    """Otherwise a model with random weights would agree with anything, as it does elsewhere."""
+    want = softmax(np.random.default_rng(seed).normal(0, spread, (50, 100)))
+    assert isinstance(statused(compared(want, want)), Inconclusive)
+
+
+def test_a_trained_networks_answers_are_conclusive_in_every_lane(compared: Compared, tolerance: Tolerance) -> None:
+    """Otherwise the tolerance of a quantized model would make every good run inconclusive."""
+    want = softmax(np.random.default_rng(1).normal(0, 5, (200, 10)))
+    quantized = msgspec.structs.replace(tolerance, atol=0.5, sqnr_db=15.0)
+    assert statused(compared(want, want)) == Pass()
+    assert statused(compared(want, want, within=quantized)) == Pass()
+
+
+def test_a_small_variation_around_a_large_offset_is_inconclusive(compared: Compared) -> None:
+    """Otherwise rtol times a large offset would swallow everything that the input decides."""
+    want = 1000 + np.random.default_rng(1).normal(0, 0.01, (50, 3))
+    assert isinstance(statused(compared(want, want)), Inconclusive)
+
+
+def test_the_same_variation_is_conclusive_once_the_tolerance_is_below_it(
+    compared: Compared, tolerance: Tolerance
+) -> None:
+    """Otherwise tightening the tolerance would be no way out."""
+    want = 1000 + np.random.default_rng(1).normal(0, 0.01, (50, 3))
+    tight = msgspec.structs.replace(tolerance, atol=1e-4, rtol=0.0)
+    assert statused(compared(want, want, within=tight)) == Pass()
+
+
+def test_one_sample_shows_nothing_of_the_input(compared: Compared) -> None:
+    """Otherwise a single sample would prove agreement."""
+    comparison = compared(np.ones((1, 3)), np.ones((1, 3)))
+    assert comparison.vacuous == "there is only one sample, so nothing shows that the answer depends on the input"
+
+
+def test_differences_as_large_as_the_variation_are_inconclusive(compared: Compared, tolerance: Tolerance) -> None:
+    """Otherwise noise as strong as the signal would pass under a loose tolerance."""
+    want = np.zeros((100, 1))
+    want[0] = 100.0
+    loose = msgspec.structs.replace(tolerance, atol=20.0, rtol=0.0)
+    comparison = compared(want, want + 15.0, within=loose)
+    assert comparison.vacuous is not None
+    assert comparison.vacuous.startswith("the differences (RMSE 15) are as large as the variation")
+
+
+def test_a_constant_integer_output_is_inconclusive(compared: Compared) -> None:
+    """Otherwise a predicted class that never changes would count as compared."""
+    constant = np.full(20, 3, np.int64)
+    assert isinstance(statused(compared(constant, constant)), Inconclusive)
+    assert statused(compared(np.arange(20), np.arange(20))) == Pass()
+
+
+@pytest.mark.parametrize("constant", [np.full((20, 3), 0.5, np.float32), np.full(20, 3, np.int64)])
+def test_an_output_that_is_meant_to_be_constant_can_be_declared_so(
+    compared: Compared, tolerance: Tolerance, constant: Any
+) -> None:
+    """Otherwise a model with a version output could never pass."""
+    declared = msgspec.structs.replace(tolerance, constant=True)
+    assert statused(compared(constant, constant, within=declared)) == Pass()
+    assert isinstance(statused(compared(constant, constant + 1, within=declared)), Fail)
+
+
+def test_one_vacuous_output_spoils_a_pass_and_a_finding_outweighs_it(compared: Compared) -> None:
+    """Otherwise an uncompared output would hide behind another, or a difference behind a doubt."""
+    varied, constant = np.arange(20.0).reshape(20, 1), np.ones((20, 1))
+    fine, doubtful, wrong = compared(varied, varied), compared(constant, constant), compared(varied, -varied)
+    assert isinstance(statused(fine, doubtful), Inconclusive)
+    assert isinstance(statused(fine, doubtful, wrong), Fail)
+
+
+def test_nothing_finite_is_inconclusive(compared: Compared) -> None:
+    """Otherwise a model that answers only NaN would agree with itself everywhere."""
+    nan = np.full((5, 3), np.nan)
+    assert compared(nan, nan).vacuous == "none of 15 values is finite on both sides, so no value was compared"
