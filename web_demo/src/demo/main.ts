@@ -233,7 +233,7 @@ async function start(): Promise<void> {
   const offline = byId('offline', HTMLElement);
   try {
     offline.textContent = (await keptForOffline(models))
-      ? 'Ready: works without a network'
+      ? 'Ready'
       : 'Not kept for offline use';
   } catch (error) {
     offline.textContent = `Not kept: ${error instanceof Error ? error.message : String(error)}`;

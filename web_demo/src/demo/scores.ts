@@ -44,7 +44,7 @@ export class Scores {
     this.#paint(shares, best);
     const name = this.#classes[best] ?? '?';
     this.#winner.textContent = name;
-    this.#sentence.textContent = `${name}, with ${percentOf(shares[best] ?? 0)} confidence`;
+    this.#sentence.textContent = `${percentOf(shares[best] ?? 0)} sure`;
   }
 
   #paint(shares: readonly number[], best = -1): void {
