@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ def job(
     seed: int | None = None,
     resume: bool = False,
     from_artifacts: bool = False,
+    until: Until = "record",
 ) -> Job:
     """What tripoint.toml says, changed by what was asked on the command line."""
     serve = msgspec.structs.replace(
@@ -68,6 +69,7 @@ def job(
         only=only,
         allow_missing=allow_missing,
         from_artifacts=from_artifacts,
+        until=until,
     )
 
 
@@ -143,12 +145,12 @@ def as_json(finished: Finished) -> str:
     )
 
 
-def bring_up_to(stage: Until, asked: Job, *, observer: Observer) -> dict[str, Any]:
-    """Make what the stage and those before it lack; by step name, where it lies and what is known of it.
+def bring_up_to_date(asked: Job, *, observer: Observer) -> dict[str, Any]:
+    """Make what the stages up to `asked.until` lack; by step name, where it lies and what is known of it.
 
     Raises ConversionFailed with the first refusal when a conversion failed.
     """
-    ran = run_steps(replace(asked, until=stage), observer=observer)
+    ran = run_steps(asked, observer=observer)
     failed = [result for result in ran.artifacts.values() if isinstance(result, Errored)]
     if failed:
         raise ConversionFailed(failed[0].problem, hint=failed[0].hint)

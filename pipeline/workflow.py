@@ -10,7 +10,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, assert_never
 
 from pipeline import stages
 from pipeline.config import Config
@@ -28,7 +28,7 @@ from pipeline.store import Entry, Store
 from pipeline.targets import targets
 from pipeline.workers import workers
 
-Until = Literal["train", "export", "convert", "record"]
+Until = Literal["train", "export", "tfjs", "convert", "record"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,12 +112,21 @@ def run_steps(job: Job, *, observer: Observer) -> Ran:
 def _wanted(steps: Sequence[Step], job: Job, chosen: Sequence[Cell]) -> list[Step]:
     """Up to the last stage asked for, and no conversion that none of the chosen targets consumes."""
     consumed = {cell.artifact_step for cell in chosen}
-    stages_wanted = {"train": {"train"}, "export": {"train", "export"}}.get(job.until)
 
     def wanted(step: Step) -> bool:
-        if stages_wanted is not None:
-            return step.name in stages_wanted
-        return not (job.only and step.name.startswith("convert ") and step.name not in consumed)
+        match job.until:
+            case "train":
+                return step.name == TRAIN
+            case "export":
+                return not step.name.startswith("convert ")
+            case "tfjs":
+                return not step.name.startswith("convert tflite ")
+            case "convert":
+                return True
+            case "record":
+                return not (job.only and step.name.startswith("convert ") and step.name not in consumed)
+            case _:
+                assert_never(job.until)
 
     return [step for step in steps if wanted(step)]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.options import json_option, model_argument, project
+from pipeline.cli.options import json_option, model_argument, project, verbosity_of, verbosity_options
 
 
 @click.command()
@@ -26,13 +26,17 @@ def report(*, model: str, form: str) -> None:
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port; 0 lets the system choose.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the site into this folder instead of serving it.")
+@verbosity_options
 @model_argument
-def demo(*, model: str, port: int, out: Path | None) -> None:
+def demo(*, model: str, port: int, out: Path | None, verbosity: str | None) -> None:
     """Open the model to a browser: draw, and see what it answers, on a web page served from this machine."""
     from pipeline import demo_job
+    from pipeline.cli.progress import watching
 
     config, file = project(model)
-    for line in demo_job.demo(file, config, port=port, out=out):
+    with watching(verbosity_of(verbosity)) as observer:
+        prepared = demo_job.prepared(file, config, observer=observer)
+    for line in demo_job.show(prepared, port=port, out=out):
         click.echo(line)
 
 

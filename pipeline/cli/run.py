@@ -77,7 +77,9 @@ def run(
             ),
             observer=observer,
         )
-    click.echo(main_job.as_json(result) if as_json else main_job.as_text(result, width=_width(), colour=sys.stdout.isatty()))
+    click.echo(
+        main_job.as_json(result) if as_json else main_job.as_text(result, width=_width(), colour=sys.stdout.isatty())
+    )
     sys.exit(int(result.exit_status))
 
 
@@ -116,7 +118,9 @@ def parity(
             ),
             observer=observer,
         )
-    click.echo(main_job.as_json(result) if as_json else main_job.as_text(result, width=_width(), colour=sys.stdout.isatty()))
+    click.echo(
+        main_job.as_json(result) if as_json else main_job.as_text(result, width=_width(), colour=sys.stdout.isatty())
+    )
     sys.exit(int(result.exit_status))
 
 
@@ -124,4 +128,3 @@ def _width() -> int:
     import shutil
 
     return shutil.get_terminal_size(fallback=(140, 24)).columns
-

@@ -16,15 +16,15 @@ from pipeline.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from pipeline.workflow import Job, Until
+    from pipeline.workflow import Job
 
 
-def _bring_up_to(stage: Until, asked: Job, *, as_json: bool, verbosity: str | None) -> None:
+def _bring_up_to_date(asked: Job, *, as_json: bool, verbosity: str | None) -> None:
     from pipeline import main_job
     from pipeline.cli.progress import watching
 
     with watching(verbosity_of(verbosity)) as observer:
-        made = main_job.bring_up_to(stage, asked, observer=observer)
+        made = main_job.bring_up_to_date(asked, observer=observer)
     click.echo(main_job.made_as_json(made) if as_json else main_job.made_as_text(made))
 
 
@@ -46,8 +46,8 @@ def train(
     from pipeline import main_job
 
     config, file = project(model)
-    asked = main_job.job(file, config, epochs=epochs, seed=seed, resume=resume)
-    _bring_up_to("train", asked, as_json=as_json, verbosity=verbosity)
+    asked = main_job.job(file, config, epochs=epochs, seed=seed, resume=resume, until="train")
+    _bring_up_to_date(asked, as_json=as_json, verbosity=verbosity)
 
 
 @click.command()
@@ -59,7 +59,7 @@ def export(*, model: str, as_json: bool, verbosity: str | None) -> None:
     from pipeline import main_job
 
     config, file = project(model)
-    _bring_up_to("export", main_job.job(file, config), as_json=as_json, verbosity=verbosity)
+    _bring_up_to_date(main_job.job(file, config, until="export"), as_json=as_json, verbosity=verbosity)
 
 
 @click.command()
@@ -71,4 +71,4 @@ def convert(*, model: str, as_json: bool, verbosity: str | None) -> None:
     from pipeline import main_job
 
     config, file = project(model)
-    _bring_up_to("convert", main_job.job(file, config), as_json=as_json, verbosity=verbosity)
+    _bring_up_to_date(main_job.job(file, config, until="convert"), as_json=as_json, verbosity=verbosity)

@@ -161,8 +161,8 @@ def test_a_truncated_weight_shard(bench: Bench, tmp_path: Path) -> None:
 def test_an_older_model_version_on_the_server(bench: Bench, finished: Project, tmp_path: Path) -> None:
     """The server would go on answering with last month's model."""
     settings = msgspec.structs.replace(config.load(finished.folder), folder=str(tmp_path))
-    less_trained = main_job.job(model_files.find("digits", settings), settings, epochs=1)
-    made = main_job.bring_up_to("export", less_trained, observer=nobody)["export"]
+    less_trained = main_job.job(model_files.find("digits", settings), settings, epochs=1, until="export")
+    made = main_job.bring_up_to_date(less_trained, observer=nobody)["export"]
     # Under another number, since the server is asked for the very version that it should have.
     path = Path(made["path"], str(made["version"])).rename(tmp_path / "77")
     older = replace(bench.artifact("server/rest float32"), path=path)
