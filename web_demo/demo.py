@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.artifact import Artifact
 from pipeline.core.errors import EnvironmentProblem, UsageError
-from pipeline.core.model import ModelSpec, Split, labels_of
 from web_demo.server import Request, Response, Site, serving
 from web_demo.static import folder_site
 
@@ -40,29 +38,6 @@ class DemoModel:
     samples: NDArray[Any]
     sample_labels: tuple[str, ...]
     artifacts: tuple[Artifact, ...]
-
-
-def demo_model(spec: ModelSpec, artifacts: Sequence[Artifact], test: Split) -> DemoModel:
-    """The model with the first test sample of each class; raises UsageError when its file does not describe a demo."""
-    labels = labels_of(spec, test)
-    if spec.demo is None or spec.scores is None or labels is None:
-        raise UsageError(
-            f"the model {spec.name} does not say how the demo should show it",
-            hint=f"give the ModelSpec in models/{spec.name}.py a `demo` and `scores`",
-        )
-    classes = spec.scores.classes
-    examples = [int(np.flatnonzero(labels == position)[0]) for position in sorted(set(labels.tolist()))]
-    return DemoModel(
-        name=spec.name,
-        title=spec.demo.title,
-        kind=spec.demo.kind,
-        input=spec.demo.input,
-        output=spec.scores.output,
-        classes=classes,
-        samples=test.inputs[spec.demo.input][examples],
-        sample_labels=tuple(classes[int(labels[example])] for example in examples),
-        artifacts=tuple(artifacts),
-    )
 
 
 @contextmanager
@@ -93,7 +68,8 @@ def write_static_site(models: Sequence[DemoModel], into: Path, *, page_dist: Pat
         raise UsageError(f"{into} holds something that is not a demo site", hint="name a new or an empty folder")
     aside = into.parent / f".{into.name}.{secrets.token_hex(4)}"
     try:
-        shutil.copytree(page_dist, aside / "new")
+        # Not the marks that a set-up may leave in the build, whose names start with a dot.
+        shutil.copytree(page_dist, aside / "new", ignore=shutil.ignore_patterns(".*"))
         for model in models:
             for artifact in model.artifacts:
                 shutil.copytree(artifact.path, aside / "new" / _folder(artifact))

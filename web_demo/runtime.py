@@ -89,9 +89,9 @@ def _changed(path: Path) -> str:
 
 
 def folder_digest(folder: Path) -> str:
-    """SHA-256 (hex) over names and contents of all files below the folder."""
+    """SHA-256 (hex) over names and contents of all files below the folder, but for hidden ones."""
     digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    for path in sorted(path for path in folder.rglob("[!.]*") if path.is_file()):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
         digest.update(content)

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 
 import { defineConfig } from 'vite';
 
-import { precache } from './build/precache';
+import { precache } from './vite/precache';
 
 const SERVICE_WORKER = 'service-worker';
 
