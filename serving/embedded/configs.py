@@ -60,6 +60,10 @@ def batching_parameters(path: Path) -> Any:
     return read_text_proto(path, _message("BatchingParameters"))
 
 
+def default_batching_parameters() -> Any:
+    return _message("BatchingParameters")
+
+
 def monitoring_config(path: Path) -> Any:
     return read_text_proto(path, _message("MonitoringConfig"))
 

@@ -110,18 +110,11 @@ def serialized_examples(given: Any) -> list[bytes]:
 
 def classify_into(result: Any, task: ExampleTask, outputs: Mapping[str, np.ndarray], count: int) -> None:
     """Fill a ClassificationResult. Raises ServingError where the model's outputs are no classification."""
-    found: dict[str, np.ndarray] = {}
-    for key, kind in (("classes", STRING), ("scores", FLOAT)):
-        if key not in task.signature.outputs:
-            continue
-        array = outputs[task.signature.outputs[key].tensor]
-        if array.ndim != 2:
-            raise invalid(f"Expected Tensor shape: [batch_size num_classes] but got {_shape(array)}")
-        if element_type_of(array).number != kind:
-            raise invalid(f"Expected {key} Tensor of {_enum(kind)}. Got: {_enum(element_type_of(array).number)}")
-        if array.shape[0] != count:
-            raise invalid(f"Expected {key} output batch size of {count}. Got: {array.shape[0]}")
-        found[key] = array
+    found = {
+        key: _checked_output(key, kind, outputs[task.signature.outputs[key].tensor], count)
+        for key, kind in (("classes", STRING), ("scores", FLOAT))
+        if key in task.signature.outputs
+    }
     classes, scores = found.get("classes"), found.get("scores")
     if classes is not None and scores is not None and classes.shape[1] != scores.shape[1]:
         raise invalid(
@@ -136,6 +129,16 @@ def classify_into(result: Any, task: ExampleTask, outputs: Mapping[str, np.ndarr
                 entry.label = classes[row, column]
             if scores is not None:
                 entry.score = scores[row, column]
+
+
+def _checked_output(key: str, kind: int, array: np.ndarray, count: int) -> np.ndarray:
+    if array.ndim != 2:
+        raise invalid(f"Expected Tensor shape: [batch_size num_classes] but got {_shape(array)}")
+    if element_type_of(array).number != kind:
+        raise invalid(f"Expected {key} Tensor of {_enum(kind)}. Got: {_enum(element_type_of(array).number)}")
+    if array.shape[0] != count:
+        raise invalid(f"Expected {key} output batch size of {count}. Got: {array.shape[0]}")
+    return array
 
 
 def regress_into(result: Any, task: ExampleTask, outputs: Mapping[str, np.ndarray], count: int) -> None:

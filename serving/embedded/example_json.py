@@ -128,7 +128,7 @@ def _fill_example(example: Any, value: object) -> None:
 _KINDS = {"bytes_list": "bytes", "float_list": "float", "int64_list": "int64"}
 
 
-def _add_value(feature: Any, name: str, value: object) -> None:
+def _add_value(feature: Any, name: str, value: Any) -> None:
     match value:
         case None | list():
             raise _unexpected(name, value)
@@ -143,7 +143,7 @@ def _add_value(feature: Any, name: str, value: object) -> None:
         case float():
             with np.errstate(over="ignore"):
                 _list_of(feature, name, "float_list").append(float(np.float32(value)))
-        case int():
+        case _:
             values = _list_of(feature, name, "int64_list")
             if value >= 1 << 63:
                 raise invalid(f"Feature: {name} has uint64 element. Only int64 is supported.")

@@ -20,7 +20,6 @@ from serving.embedded.example_inference import (
 from serving.embedded.inference import (
     Call,
     arrays_from_protos,
-    check_inputs,
     predict_signature,
     prepare_predict,
 )
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from serving.embedded.run import Runner
     from serving.embedded.servable import Servable
 
+_LONGEST_MESSAGE = 1024
 _GRPC_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -59,10 +59,8 @@ class GrpcDoor:
         servable = self._lookup(request.model_spec)
         try:
             signature = predict_signature(servable, request.model_spec.signature_name)
-            check_inputs(signature, request.inputs)
             arrays = arrays_from_protos(request.inputs, signature.inputs)
-            missing_as_none = dict.fromkeys(request.inputs) | arrays
-            call = prepare_predict(servable, signature, missing_as_none, request.output_filter)
+            call = prepare_predict(servable, signature, arrays, request.output_filter, given=request.inputs)
             outputs = self._run(servable, call, "Predict")
         finally:
             servable.release()
@@ -196,19 +194,17 @@ def add_services(server: Any, door: GrpcDoor, metrics: Metrics) -> None:
 
 
 def _rpc(operation: Callable[[Any], Any], metrics: Metrics, api: str) -> Callable[[Any, Any, Any], Any]:
-    def answer(_: Any, request: Any, context: Any) -> Any:
+    def answer(_: Any, request: Any, context: grpc.ServicerContext) -> Any:
         started = time.perf_counter()
-        code = Code.OK
+        name = _model_name(request)
         try:
             response = operation(request)
         except ServingError as error:
-            code = error.code
             if api:
-                metrics.requests.add(_model_name(request), code.name)
-            context.abort(_GRPC_CODES[code.value], error.message)
+                metrics.requests.add(name, error.code.name)
+            context.abort(_GRPC_CODES[error.code.value], _shortened(error.message))
         if api:
-            name = _model_name(request)
-            metrics.requests.add(name, code.name)
+            metrics.requests.add(name, Code.OK.name)
             micros = (time.perf_counter() - started) * 1e6
             metrics.request_latency.observe(name, api, "GRPC", value=micros)
         return response
@@ -220,3 +216,7 @@ def _model_name(request: Any) -> str:
     if hasattr(request, "tasks"):
         return str(request.tasks[0].model_spec.name) if request.tasks else ""
     return str(request.model_spec.name)
+
+
+def _shortened(message: str) -> str:
+    return message if len(message) <= _LONGEST_MESSAGE else message[:_LONGEST_MESSAGE] + "...TRUNCATED"

@@ -67,7 +67,8 @@ class Connections:
         for connection in list(self.open):
             if not connection.busy:
                 connection.transport.close()
-        while any(connection.busy for connection in self.open) and self.loop.time() < deadline:
+        # Once in a server's life; an event would cost every request.
+        while any(connection.busy for connection in self.open) and self.loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         for connection in list(self.open):
             connection.transport.close()

@@ -30,15 +30,24 @@ class Call:
 
 
 def prepare_predict(
-    servable: Servable, signature: SignatureSpec, inputs: Mapping[str, np.ndarray], output_filter: Sequence[str] = ()
+    servable: Servable,
+    signature: SignatureSpec,
+    inputs: Mapping[str, np.ndarray],
+    output_filter: Sequence[str] = (),
+    *,
+    given: Mapping[str, object] | None = None,
 ) -> Call:
-    """Check a Predict against its signature, in TensorFlow Serving's order. Raises ServingError."""
-    check_inputs(signature, inputs)
+    """Check a Predict against its signature. Raises ServingError.
+
+    `given` are all the inputs that the request names, where `inputs` holds only those that the signature has.
+    """
+    named = inputs if given is None else given
+    _check_names(signature, named)
     feeds, arrays = [], []
     for alias, spec in signature.inputs.items():
         array = inputs.get(alias)
         if array is None:
-            array = _default(signature, alias, inputs)
+            array = _default(signature, alias, named)
         feeds.append((alias, spec))
         arrays.append(array)
     aliases = _wanted_outputs(signature, output_filter)
@@ -55,7 +64,7 @@ def predict_signature(servable: Servable, name: str) -> SignatureSpec:
     return signature
 
 
-def check_inputs(signature: SignatureSpec, inputs: Mapping[str, object]) -> None:
+def _check_names(signature: SignatureSpec, inputs: Mapping[str, object]) -> None:
     """Raise INVALID_ARGUMENT where the number of inputs cannot be right."""
     want, got = set(signature.inputs), set(inputs)
     if len(got) > len(want) or (len(got) < len(want) and not signature.defaults):

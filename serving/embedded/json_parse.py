@@ -21,6 +21,7 @@ MAX_DEPTH = 10_000
 _SPACE = re.compile(rb"[ \n\r\t]*")
 _PLAIN = re.compile(rb'[^"\\\x00-\x1f]*')
 _DIGITS = re.compile(rb"[0-9]*")
+_WORDS: dict[int, tuple[bytes, bool | None]] = {0x6E: (b"null", None), 0x74: (b"true", True), 0x66: (b"false", False)}
 _SIMPLE_ESCAPES = {0x22: '"', 0x5C: "\\", 0x2F: "/", 0x62: "\b", 0x66: "\f", 0x6E: "\n", 0x72: "\r", 0x74: "\t"}
 
 
@@ -73,7 +74,7 @@ class _Reader:
 
     def skip_space(self) -> int:
         """Move past white space; the byte that follows."""
-        self.at = _SPACE.match(self.data, self.at).end()  # type: ignore[union-attr]  # an empty match is a match
+        self.run_of(_SPACE)
         return self.data[self.at]
 
     def document(self) -> object:
@@ -100,36 +101,25 @@ class _Reader:
 
     def value(self, open_containers: list[tuple[JsonObject | list[object], str]]) -> tuple[object, bool]:
         """The scalar or empty container here, or (None, True) after opening a container that has content."""
-        match self.data[self.at]:
-            case 0x7B:
-                self.at += 1
-                new_object = JsonObject()
-                if self.skip_space() == 0x7D:
-                    self.at += 1
-                    return new_object, False
-                self.open(open_containers, new_object, self.member_name())
-                return None, True
-            case 0x5B:
-                self.at += 1
-                new_list: list[object] = []
-                if self.skip_space() == 0x5D:
-                    self.at += 1
-                    return new_list, False
-                self.open(open_containers, new_list, "")
-                return None, True
-            case 0x22:
-                return self.string(), False
-            case 0x6E:
-                self.word(b"null")
-                return None, False
-            case 0x74:
-                self.word(b"true")
-                return True, False
-            case 0x66:
-                self.word(b"false")
-                return False, False
-            case _:
-                return self.number(), False
+        first = self.data[self.at]
+        if first in b"{[":
+            return self.container(open_containers, is_object=first == 0x7B)
+        if first == 0x22:
+            return self.string(), False
+        if first in b"ntf":
+            return self.word(first), False
+        return self.number(), False
+
+    def container(
+        self, open_containers: list[tuple[JsonObject | list[object], str]], *, is_object: bool
+    ) -> tuple[object, bool]:
+        self.at += 1
+        new: JsonObject | list[object] = JsonObject() if is_object else []
+        if self.skip_space() == (0x7D if is_object else 0x5D):
+            self.at += 1
+            return new, False
+        self.open(open_containers, new, self.member_name() if is_object else "")
+        return None, True
 
     def open(
         self,
@@ -152,33 +142,34 @@ class _Reader:
         return name
 
     def after_member(self, open_containers: list[tuple[JsonObject | list[object], str]]) -> bool:
-        match self.skip_space():
-            case 0x2C:
-                self.at += 1
-                self.skip_space()
-                open_containers[-1] = (open_containers[-1][0], self.member_name())
-                return False
-            case 0x7D:
-                self.at += 1
-                return True
-            case _:
-                self.fail("Missing a comma or '}' after an object member.")
+        follows = self.skip_space()
+        if follows not in b",}":
+            self.fail("Missing a comma or '}' after an object member.")
+        self.at += 1
+        if follows == 0x7D:
+            return True
+        self.skip_space()
+        open_containers[-1] = (open_containers[-1][0], self.member_name())
+        return False
 
     def after_element(self) -> bool:
-        match self.skip_space():
-            case 0x2C:
-                self.at += 1
-                self.skip_space()
-                return False
-            case 0x5D:
-                self.at += 1
-                return True
-            case _:
-                self.fail("Missing a comma or ']' after an array element.")
-
-    def word(self, letters: bytes) -> None:
+        follows = self.skip_space()
+        if follows not in b",]":
+            self.fail("Missing a comma or ']' after an array element.")
         self.at += 1
-        for letter in letters[1:]:
+        if follows == 0x5D:
+            return True
+        self.skip_space()
+        return False
+
+    def word(self, first: int) -> bool | None:
+        letters, value = _WORDS[first]
+        self.expect(letters)
+        return value
+
+    def expect(self, letters: bytes) -> None:
+        """Move past these letters, or fail at the first that is another."""
+        for letter in letters:
             if self.data[self.at] != letter:
                 self.fail("Invalid value.")
             self.at += 1
@@ -187,10 +178,7 @@ class _Reader:
         self.at += 1
         parts: list[bytes] = []
         while True:
-            plain = _PLAIN.match(self.data, self.at)
-            assert plain is not None
-            parts.append(plain.group())
-            self.at = plain.end()
+            parts.append(self.run_of(_PLAIN))
             match self.data[self.at]:
                 case 0x22:
                     self.at += 1
@@ -230,9 +218,11 @@ class _Reader:
         self.at += 4
         return int(digits, 16)
 
-    def digits(self) -> bytes:
-        run = _DIGITS.match(self.data, self.at)
-        assert run is not None
+    def run_of(self, pattern: re.Pattern[bytes]) -> bytes:
+        """What the pattern, which also matches nothing, finds here; move past it."""
+        run = pattern.match(self.data, self.at)
+        if run is None:
+            raise AssertionError(pattern.pattern)
         self.at = run.end()
         return run.group()
 
@@ -246,7 +236,7 @@ class _Reader:
             self.at += 1
             whole = b"0"
         elif 0x31 <= first <= 0x39:
-            whole = self.digits()
+            whole = self.run_of(_DIGITS)
         elif first in b"IN":
             return self.not_finite(minus=minus)
         else:
@@ -254,7 +244,7 @@ class _Reader:
         fraction, exponent, plain = b"", 0, True
         if self.data[self.at] == 0x2E:
             self.at += 1
-            fraction, plain = self.digits(), False
+            fraction, plain = self.run_of(_DIGITS), False
             if not fraction:
                 self.fail("Miss fraction part in number.")
         if self.data[self.at] in b"eE":
@@ -272,25 +262,17 @@ class _Reader:
         if self.data[self.at] in b"+-":
             sign = -1 if self.data[self.at] == 0x2D else 1
             self.at += 1
-        digits = self.digits()
+        digits = self.run_of(_DIGITS)
         if not digits:
             self.fail("Miss exponent in number.")
         # More digits than this are out of any double's range in either direction.
         return sign * int(digits.lstrip(b"0")[:10] or b"0")
 
     def not_finite(self, *, minus: bool) -> float:
-        for word, value in ((b"NaN", float("nan")), (b"Inf", float("-inf") if minus else float("inf"))):
-            if self.data.startswith(word, self.at):
-                self.at += 3
-                if word == b"Inf" and self.data[self.at] == 0x69:
-                    for letter in b"inity":
-                        if self.data[self.at] != letter:
-                            self.fail("Invalid value.")
-                        self.at += 1
-                return value
-        word = b"NaN" if self.data[self.at] == 0x4E else b"Inf"
-        for letter in word:
-            if self.data[self.at] != letter:
-                break
-            self.at += 1
-        self.fail("Invalid value.")
+        if self.data[self.at] == 0x4E:
+            self.expect(b"NaN")
+            return float("nan")
+        self.expect(b"Inf")
+        if self.data[self.at] == 0x69:
+            self.expect(b"inity")
+        return float("-inf") if minus else float("inf")

@@ -188,7 +188,8 @@ class Manager:
             version, error = max(errors.items())
             raise ServingError(
                 Code.UNKNOWN,
-                f"1 servable(s) did not become available: {{{{name: {name} version: {version}}} due to error: {error}, }}",
+                f"1 servable(s) did not become available: {{{{name: {name} version: {version}}} due to error: {error}, "
+                "}",
             )
 
     def start(self) -> None:
@@ -213,7 +214,7 @@ class Manager:
             with self._lock:
                 names = list(self._models)
             for name in names:
-                if not self._stopping and not (looked and self._settings.poll_seconds <= 0):
+                if not (looked and self._settings.poll_seconds <= 0):
                     self._reconcile(name)
             # Looking just once still means looking until there was something to see.
             looked = all(model.loaded for model in self._models.values())
@@ -285,7 +286,7 @@ class Manager:
             self._publish()
 
     def _wait_to_retry(self, model: _Model, version: int, path: Path, before: tuple[object, ...]) -> bool:
-        """Wait the retry interval, or until a changed folder has come to rest; False where it is not wanted any more."""
+        """Wait the retry interval, or until a changed folder has come to rest; False: it is not wanted any more."""
         deadline = time.monotonic() + max(self._settings.retry_seconds, 0.0)
         pause = _EAGER_POLL_SECONDS if not model.loaded else min(max(self._settings.poll_seconds, 0.05), 1.0)
         last = before

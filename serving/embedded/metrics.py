@@ -78,6 +78,17 @@ class Histogram:
             yield f"{self.name}_count{_braces(named)} {sum(counts)}"
 
 
+class Unmoved:
+    """A metric of TensorFlow Serving that stands for something that this server does not do."""
+
+    def __init__(self, name: str, kind: str) -> None:
+        self.name = _PREFIX + name
+        self.kind = kind
+
+    def lines(self) -> Iterable[str]:
+        return ()
+
+
 class Metrics:
     """Everything that this server measures."""
 
@@ -88,6 +99,8 @@ class Metrics:
         self.session_runs = Counter("core:direct_session_runs", ())
         self.queuing_latency = Histogram("serving:batching_session:queuing_latency", (), MICROSECONDS)
         self.batch_runs = Counter("serving:batching_session:wrapped_run_count", ())
+        self.mlmd_map = Unmoved("serving:mlmd_map", "gauge")
+        self.request_logs = Unmoved("serving:request_log_count", "counter")
         self.warmup_latency = Histogram("serving:model_warmup_latency", ("model_path", "status"), MICROSECONDS)
         self.warmup_records = Counter("serving:model_warmup_records_read", ("model_path",))
         self.requests = Counter("serving:request_count", (*model, "status"))

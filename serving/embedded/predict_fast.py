@@ -113,7 +113,7 @@ class _Reader:
         if kind is None:
             raise _NotPlain
         try:
-            if dtype == FLOAT or dtype == DOUBLE:  # noqa: PLR1714  # the hot path; a set costs more
+            if dtype in (FLOAT, DOUBLE):
                 self.only_numbers(dtype)
                 with np.errstate(over="ignore"):
                     return np.array(values, kind.numpy)

@@ -1,46 +1,26 @@
-"""The REST door: which path is which operation, and the life of one request from its bytes to its answer."""
+"""The REST door: which paths are the model API, which the metrics, and which are nothing."""
 
 from __future__ import annotations
 
 import re
-import time
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from serving.embedded import example_json, status_api
+from serving.embedded.exchange import Exchange, RestContext
 from serving.embedded.http_messages import Request, Response, html_error
-from serving.embedded.inference import Call, prepare_predict
-from serving.embedded.json_write import encoded, error_body
-from serving.embedded.predict_fast import read_plain_predict
-from serving.embedded.predict_read import PredictInputs, read_predict
-from serving.embedded.predict_write import write_predictions
-from serving.embedded.signatures import DEFAULT_SIGNATURE
-from serving.embedded.status import HTTP_STATUS, Code, ServingError, invalid
-from serving.embedded.uris import parse_target, unescaped
+from serving.embedded.json_write import encoded
+from serving.embedded.uris import parse_target
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Mapping
-
-    import numpy as np
+    from collections.abc import Callable
 
     from serving.embedded.manager import Manager
     from serving.embedded.metrics import Metrics
     from serving.embedded.run import Runner
-    from serving.embedded.servable import Servable
-    from serving.embedded.signatures import TensorSpec
-
-    Answer = Callable[[Response], None]
 
 _PREFIX = re.compile(rb"/v1/.*", re.IGNORECASE | re.DOTALL)
-_INFER = re.compile(
-    rb"/v1/models/([^/:]+)(?:(?:/versions/(\d+))|(?:/labels/([^/:]+)))?:(classify|regress|predict)", re.IGNORECASE
-)
-_DESCRIBE = re.compile(
-    rb"/v1/models(?:/([^/:]+))?(?:(?:/versions/(\d+))|(?:/labels/([^/:]+)))?(?:/(metadata))?", re.IGNORECASE
-)
 _JSON = ((b"Content-Type", b"application/json"),)
 _CORS = (
     (b"Access-Control-Allow-Origin", b"*"),
@@ -48,9 +28,6 @@ _CORS = (
     (b"Access-Control-Allow-Headers", b"Content-Type"),
 )
 _ORIGIN = re.compile(rb"https?://\S+")
-_BIG_BODY = 256 * 1024
-"""Bodies from here on are read on another thread, so that the loop stays free."""
-_BIG_OUTPUT = 20_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,23 +35,9 @@ class RestOptions:
     """How the REST door behaves."""
 
     timeout_seconds: float = 30.0
-    """Of one request; 0 or less: none."""
     cors: bool = False
     prometheus_path: str | None = None
     max_body_bytes: int = 512 * 1024 * 1024
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Model:
-    """Whom a request is for."""
-
-    name: str
-    version: int | None
-    label: str
-
-
-class _BadVersion(ServingError):
-    """A version that is no int64: TensorFlow Serving answers this one without a body."""
 
 
 class RestDoor:
@@ -88,18 +51,24 @@ class RestDoor:
         options: RestOptions,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self._manager = manager
-        self._runner = runner
         self._metrics = metrics
         self._options = options
-        self._loop = loop
-        self._headers = _JSON + (_CORS if options.cors else ())
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="read-big-body")
+        self._context = RestContext(
+            manager=manager,
+            runner=runner,
+            metrics=metrics,
+            loop=loop,
+            readers=self._readers,
+            headers=_JSON + (_CORS if options.cors else ()),
+            timeout_seconds=options.timeout_seconds,
+            max_body_bytes=options.max_body_bytes,
+        )
 
     def close(self) -> None:
         self._readers.shutdown(cancel_futures=True)
 
-    def handle(self, request: Request, answer: Answer) -> None:
+    def handle(self, request: Request, answer: Callable[[Response], None]) -> None:
         """Answer one request, now or later, exactly once."""
         target = parse_target(request.target)
         if target is None:
@@ -112,7 +81,7 @@ class RestDoor:
             valid = _ORIGIN.fullmatch(request.headers.get(b"origin", b"")) is not None
             answer(Response(status=200 if valid else 400, headers=_CORS if self._options.cors else ()))
         else:
-            _Exchange(self, request, target.path_and_query, answer).begin()
+            Exchange(self._context, request, target.path_and_query, answer).begin()
 
     def _metrics_page(self, path_and_query: bytes) -> Response:
         text = self._metrics.page()
@@ -122,203 +91,3 @@ class RestDoor:
             given = path_and_query.decode("utf-8", "surrogateescape")
             text, status = f"Unexpected path: {given}. Should be {path}", 400
         return Response(status=status, body=encoded(text), headers=((b"Content-Type", b"text/plain"),))
-
-
-class _Exchange:
-    """One request to the model API and the one answer to it."""
-
-    def __init__(self, door: RestDoor, request: Request, path: bytes, answer: Answer) -> None:
-        self.door = door
-        self.request = request
-        self.path = path
-        self.model_name = ""
-        self.method = ""
-        self._answer: Answer | None = answer
-        self._started = time.perf_counter()
-        self._timer: asyncio.TimerHandle | None = None
-        self._servable: Servable | None = None
-
-    def begin(self) -> None:
-        try:
-            self._dispatch()
-        except ServingError as error:
-            self.fail(error)
-
-    def _dispatch(self) -> None:
-        request = self.request
-        if request.method == "POST" and (found := _INFER.fullmatch(self.path)):
-            model = self._model(found[1], found[2], found[3])
-            self.method = found[4].decode()
-            if self.method not in ("predict", "classify", "regress"):
-                raise self._malformed()
-            if self.door._options.timeout_seconds > 0:
-                self._timer = self.door._loop.call_later(self.door._options.timeout_seconds, self._time_out)
-            if len(request.body) > _BIG_BODY:
-                self.door._readers.submit(self._infer_elsewhere, model)
-            else:
-                self._infer(model)
-        elif request.method == "GET" and (found := _DESCRIBE.fullmatch(self.path)):
-            model = self._model(found[1] or b"", found[2], found[3])
-            self.succeed(self._describe(model, metadata=found[4] == b"metadata"))
-        else:
-            raise self._malformed()
-
-    def _malformed(self) -> ServingError:
-        path = self.path.decode("utf-8", "surrogateescape")
-        return invalid(f"Malformed request: {self.request.method} {path}")
-
-    def _model(self, name: bytes, version: bytes | None, label: bytes | None) -> _Model:
-        self.model_name = unescaped(name)
-        if version is not None and int(version) >= 1 << 63:
-            raise _BadVersion(Code.INVALID_ARGUMENT, "")
-        return _Model(
-            name=self.model_name,
-            version=None if version is None else int(version),
-            label="" if label is None else unescaped(label),
-        )
-
-    def _describe(self, model: _Model, *, metadata: bool) -> bytes:
-        if not model.name:
-            raise invalid("Missing model name in request.")
-        manager = self.door._manager
-        if metadata:
-            servable = manager.lookup(model.name, model.version, model.label)
-            try:
-                return status_api.model_metadata_json(servable)
-            finally:
-                servable.release()
-        from tensorflow_serving.apis import model_pb2
-
-        spec = model_pb2.ModelSpec(name=model.name)
-        if model.version is not None:
-            spec.version.value = model.version
-        return status_api.model_status_json(status_api.model_status(manager, spec))
-
-    def _infer_elsewhere(self, model: _Model) -> None:
-        try:
-            self._infer(model)
-        except ServingError as error:
-            self.door._loop.call_soon_threadsafe(self.fail, error)
-
-    def _infer(self, model: _Model) -> None:
-        body = _decoded_body(self.request, self.door._options.max_body_bytes)
-        self.request.body = b""
-        try:
-            if self.method == "predict":
-                self._predict(model, body)
-            else:
-                self._examples(model, body)
-        except ServingError:
-            self._release()
-            raise
-
-    def _predict(self, model: _Model, body: bytes) -> None:
-        def inputs_of(signature_name: str) -> Mapping[str, TensorSpec]:
-            servable = self._hold(model)
-            signature = servable.signatures.get(signature_name or DEFAULT_SIGNATURE)
-            if signature is None:
-                name = signature_name or DEFAULT_SIGNATURE
-                raise invalid(f'Serving signature name: "{name}" not found in signature def')
-            return signature.inputs
-
-        inputs: PredictInputs = read_plain_predict(body, inputs_of) or read_predict(body, inputs_of)
-        servable = self._hold(model)
-        signature = servable.signatures[inputs.signature_name or DEFAULT_SIGNATURE]
-        call = prepare_predict(servable, signature, inputs.arrays)
-
-        def finish(outputs: list[np.ndarray]) -> bytes:
-            return write_predictions(dict(zip(call.aliases, outputs, strict=True)), row_format=inputs.row_format)
-
-        self._run(call, finish)
-
-    def _examples(self, model: _Model, body: bytes) -> None:
-        asked = example_json.read_examples(body)
-        servable = self._hold(model)
-        prepared = example_json.prepare(servable, self.method, asked)
-        self.door._metrics.examples.add(model.name, by=prepared.count)
-        self.door._metrics.example_counts.observe(model.name, value=prepared.count)
-        self._run(prepared.call, prepared.finish)
-
-    def _hold(self, model: _Model) -> Servable:
-        if self._servable is None:
-            self._servable = self.door._manager.lookup(model.name, model.version, model.label)
-        return self._servable
-
-    def _release(self) -> None:
-        servable, self._servable = self._servable, None
-        if servable is not None:
-            servable.release()
-
-    def _run(self, call: Call, finish: Callable[[list[np.ndarray]], bytes]) -> None:
-        started = time.perf_counter()
-
-        def finished(outcome: list[np.ndarray] | ServingError) -> None:
-            try:
-                body = outcome if isinstance(outcome, ServingError) else finish(outcome)
-            except ServingError as error:
-                body = error
-            if isinstance(body, ServingError):
-                self.door._loop.call_soon_threadsafe(self.fail, body)
-            else:
-                self.door._loop.call_soon_threadsafe(self.succeed, body)
-
-        def done(outcome: list[np.ndarray] | ServingError) -> None:
-            micros = (time.perf_counter() - started) * 1e6
-            self.door._metrics.runtime_latency.observe(self.model_name, self.method.capitalize(), "TF1", value=micros)
-            self._release()
-            if isinstance(outcome, list) and sum(output.size for output in outcome) > _BIG_OUTPUT:
-                finished(outcome)
-            else:
-                self.door._loop.call_soon_threadsafe(self._finish_here, outcome, finish)
-
-        self.door._runner.submit(call, done)
-
-    def _finish_here(
-        self, outcome: list[np.ndarray] | ServingError, finish: Callable[[list[np.ndarray]], bytes]
-    ) -> None:
-        if isinstance(outcome, ServingError):
-            self.fail(outcome)
-            return
-        try:
-            body = finish(outcome)
-        except ServingError as error:
-            self.fail(error)
-            return
-        self.succeed(body)
-
-    def _time_out(self) -> None:
-        self.fail(ServingError(Code.DEADLINE_EXCEEDED, "Timed out waiting for notification"))
-
-    def succeed(self, body: bytes) -> None:
-        if self._answer is None:
-            return
-        metrics = self.door._metrics
-        micros = (time.perf_counter() - self._started) * 1e6
-        metrics.request_latency.observe(self.model_name, self.method, "REST", value=micros)
-        self._send(Code.OK, body)
-
-    def fail(self, error: ServingError) -> None:
-        body = b"" if isinstance(error, _BadVersion) else error_body(error.message)
-        self._send(error.code, body)
-
-    def _send(self, code: Code, body: bytes) -> None:
-        answer, self._answer = self._answer, None
-        if answer is None:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        if self.model_name:
-            self.door._metrics.requests.add(self.model_name, code.name)
-        answer(Response(status=HTTP_STATUS[code], body=body, headers=self.door._headers))
-
-
-def _decoded_body(request: Request, limit: int) -> bytes:
-    """The body, unpacked if it says that it is gzip; what cannot be unpacked counts as empty, as there."""
-    if b"gzip" not in request.headers.get(b"content-encoding", b"") or not request.body:
-        return request.body
-    unpacker = zlib.decompressobj(wbits=31)
-    try:
-        body = unpacker.decompress(request.body, limit)
-    except zlib.error:
-        return b""
-    return body if unpacker.eof else b""

@@ -42,7 +42,7 @@ class Plan:
         servable: Servable,
         feeds: Sequence[tuple[str, TensorSpec]],
         fetches: Sequence[str],
-        call: Callable[..., list[np.ndarray]],
+        call: Callable[..., list[Any]],
         guard: ShapeGuard,
     ) -> None:
         self.servable = servable
@@ -71,7 +71,7 @@ class Plan:
             raise from_tensorflow(error) from None
         if self._positions is not None:
             outputs = [outputs[position] for position in self._positions]
-        return [output if isinstance(output, np.ndarray) else _as_array(output) for output in outputs]
+        return [_as_array(output) for output in outputs]
 
 
 class Servable:
@@ -199,7 +199,9 @@ def _numpy_of(dtype: int) -> np.dtype[np.generic] | None:
 
 
 def _as_array(value: object) -> np.ndarray:
-    """A scalar output: strings come as bytes, the rest as NumPy scalars."""
+    """Scalar outputs do not come as arrays: strings are bytes, the rest NumPy scalars."""
+    if isinstance(value, np.ndarray):
+        return value
     if isinstance(value, bytes | str):
         array = np.empty((), np.object_)
         array[()] = value if isinstance(value, bytes) else value.encode()

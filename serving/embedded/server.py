@@ -193,11 +193,11 @@ def _rest_door(
         prometheus_path=prometheus_path,
         max_body_bytes=flags.rest_api_max_body_bytes,
     )
-    loop = uvloop.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
     door = RestDoor(manager, runner, metrics, options, loop)
     connections = Connections(loop=loop, handle=door.handle, max_body_bytes=options.max_body_bytes)
     try:
-        server = loop.run_until_complete(
+        server: Any = loop.run_until_complete(
             loop.create_server(lambda: Connection(connections), flags.host, flags.rest_api_port, backlog=1024)
         )
     except OSError as error:
@@ -325,10 +325,19 @@ def _session_settings(flags: Flags) -> SessionSettings:
 
 
 def _runner(flags: Flags, metrics: Metrics) -> Runner:
-    from serving.embedded.run import PooledRunner
+    if not flags.enable_batching:
+        from serving.embedded.run import PooledRunner
 
-    del metrics
-    return PooledRunner(flags.rest_api_num_threads or 4 * _cpus())
+        return PooledRunner(flags.rest_api_num_threads or 4 * _cpus())
+    from serving.embedded import configs
+    from serving.embedded.batching import BatchingOptions, BatchingRunner
+
+    parameters = (
+        configs.batching_parameters(Path(flags.batching_parameters_file))
+        if flags.batching_parameters_file
+        else configs.default_batching_parameters()
+    )
+    return BatchingRunner(BatchingOptions.from_proto(parameters, cpus=_cpus()), metrics)
 
 
 def _cpus() -> int:

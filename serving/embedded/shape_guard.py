@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 _STRUCTURE = """
 Arg Const Identity IdentityN NoOp PartitionedCall Placeholder PlaceholderWithDefault Retval StatefulPartitionedCall
-If StatelessIf StatelessWhile StopGradient VarHandleOp VarIsInitializedOp ReadVariableOp AssignVariableOp AssignAddVariableOp AssignSubVariableOp
-RestoreV2 SaveV2 MergeV2Checkpoints ShardedFilename StaticRegexFullMatch StringJoin Select SelectV2 While Pack Assert
+If StatelessIf StatelessWhile StopGradient VarHandleOp VarIsInitializedOp ReadVariableOp AssignVariableOp
+AssignAddVariableOp AssignSubVariableOp RestoreV2 SaveV2 MergeV2Checkpoints ShardedFilename StaticRegexFullMatch
+StringJoin Select SelectV2 While Pack Assert
 """
 _ELEMENTWISE = """
 Abs Add AddV2 BroadcastTo Cast Ceil Cos DecodeRaw Div DivNoNan Equal Exp Expm1 Floor FloorDiv FloorMod Greater
@@ -34,9 +35,11 @@ Reshape Shape Size Slice Squeeze StridedSlice Sum Tile Transpose
 ANY_RANK = frozenset((_STRUCTURE + _ELEMENTWISE + _SHAPE_CHECKED).split())
 """Operations whose kernels bear any rank, or answer one that they cannot with an error."""
 
-ANY_SIZE = ANY_RANK | frozenset(
-    ["AvgPool", "BatchMatMulV2", "BiasAdd", "Conv2D", "DepthwiseConv2dNative", "Einsum", "Elu", "FusedBatchNormV3", "LeakyRelu", "LogSoftmax", "MatMul", "MaxPool", "Pad", "PadV2", "Relu", "Relu6", "Selu", "Softmax", "Softplus"]
-)
+_RANK_BOUND = """
+AvgPool BatchMatMulV2 BiasAdd Conv2D DepthwiseConv2dNative Einsum Elu FusedBatchNormV3 LeakyRelu LogSoftmax MatMul
+MaxPool Pad PadV2 Relu Relu6 Selu Softmax Softplus
+"""
+ANY_SIZE = ANY_RANK | frozenset(_RANK_BOUND.split())
 """Operations that, given the right rank, answer sizes that they cannot work with with an error."""
 
 

@@ -14,7 +14,7 @@ PREDICT, CLASSIFY, REGRESS = (f"tensorflow/serving/{method}" for method in ("pre
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TensorSpec:
-    """One input or output: its name in the graph, its element type, its shape (None: unknown rank; -1: unknown size)."""
+    """One input or output: name in the graph, element type, shape (None: unknown rank; -1: unknown size)."""
 
     tensor: str
     dtype: int

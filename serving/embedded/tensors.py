@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,9 +19,6 @@ from serving.embedded.dtypes import (
     ElementType,
     element_type_of,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 MAX_RANK = 64
 """NumPy's limit; TensorFlow's own is 254, and a tensor between the two has never been met."""
@@ -117,7 +114,7 @@ def _from_field(proto: Any, kind: ElementType, count: int) -> np.ndarray:
     return filled
 
 
-def _field_values(flat: np.ndarray, kind: ElementType) -> Sequence[Any]:
+def _field_values(flat: np.ndarray, kind: ElementType) -> Any:
     match kind.number:
         case n if n in {HALF, BFLOAT16}:
             return flat.view(np.uint16).tolist()

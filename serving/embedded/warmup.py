@@ -11,7 +11,7 @@ from serving.embedded.example_inference import (
     prepare_examples,
     serialized_examples,
 )
-from serving.embedded.inference import arrays_from_protos, check_inputs, predict_signature, prepare_predict
+from serving.embedded.inference import arrays_from_protos, predict_signature, prepare_predict
 from serving.embedded.signatures import CLASSIFY, REGRESS
 from serving.embedded.status import Code, ServingError
 
@@ -63,9 +63,8 @@ def _call(servable: Servable, record: Any) -> Call | None:
         case "predict_log":
             request = record.predict_log.request
             signature = predict_signature(servable, request.model_spec.signature_name)
-            check_inputs(signature, request.inputs)
             arrays = arrays_from_protos(request.inputs, signature.inputs)
-            return prepare_predict(servable, signature, arrays, request.output_filter)
+            return prepare_predict(servable, signature, arrays, request.output_filter, given=request.inputs)
         case "classify_log":
             return _examples_call(servable, record.classify_log.request, CLASSIFY)
         case "regress_log":
