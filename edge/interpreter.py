@@ -1,0 +1,143 @@
+"""A TFLite file in one of the two runtimes: asked by signature name, and honest about the delegate that applied."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Distribution on PyPI -> module with its Interpreter.
+LIBRARIES = {
+    "tflite-runtime": ("tflite_runtime", "tflite_runtime.interpreter"),
+    "litert": ("ai-edge-litert", "ai_edge_litert.interpreter"),
+}
+
+
+class Refused(Exception):
+    """A request that this model cannot answer, or a file that this runtime does not take."""
+
+
+class Library:
+    """The runtime of this process. There is one only: the two do not live well beside each other."""
+
+    def __init__(self, name: str) -> None:
+        distribution, module = LIBRARIES[name]
+        self.name = name
+        self.version = importlib.metadata.version(distribution)
+        self._interpreter = importlib.import_module(module).Interpreter
+
+    def load(self, content: bytes, *, signature: str, threads: int) -> LoadedModel:
+        """Load the bytes of a `.tflite` file. Raises Refused when the runtime does not take them."""
+        try:
+            interpreter = self._interpreter(model_content=content, num_threads=threads)
+            signatures = interpreter.get_signature_list()
+            if signature not in signatures:
+                raise Refused(f"the file has the signatures {sorted(signatures)}, not `{signature}`")
+            interpreter.allocate_tensors()
+            return LoadedModel(interpreter, signature)
+        except (RuntimeError, ValueError) as error:
+            raise Refused(f"the file does not load: {error}") from error
+
+
+class LoadedModel:
+    """One signature of a file that is loaded."""
+
+    def __init__(self, interpreter: Any, signature: str) -> None:
+        self._interpreter = interpreter
+        self._call = interpreter.get_signature_runner(signature)
+        self._inputs: Mapping[str, Mapping[str, Any]] = self._call.get_input_details()
+
+    def signature(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Inputs and outputs by name, each with its dtype and its shape (None where a dimension varies)."""
+        return {
+            "inputs": {name: _spec(details) for name, details in self._inputs.items()},
+            "outputs": {name: _spec(details) for name, details in self._call.get_output_details().items()},
+        }
+
+    def run(
+        self, samples: Mapping[str, NDArray[Any]], *, batch_size: int, after_each_batch: Callable[[], None]
+    ) -> tuple[dict[str, NDArray[Any]], NDArray[np.float64]]:
+        """Answers to all samples, one row a sample, and the seconds of each call; the last batch may be shorter.
+
+        Raises Refused for inputs that are not the signature's, and when a batch is answered with other than its rows.
+        """
+        count = self._checked_count(samples)
+        answers: list[dict[str, NDArray[Any]]] = []
+        seconds: list[float] = []
+        for start in range(0, count, batch_size):
+            batch = {name: array[start : start + batch_size] for name, array in samples.items()}
+            self._check_shapes(batch)
+            started = time.perf_counter()
+            answer = self._invoke(batch)
+            seconds.append(time.perf_counter() - started)
+            _check_rows(answer, min(batch_size, count - start))
+            answers.append(answer)
+            after_each_batch()
+        joined = {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
+        return joined, np.array(seconds)
+
+    def delegate(self) -> str:
+        """What runs the operations as the graph is planned now: `XNNPACK for 9 of 10 operations`, or plain kernels.
+
+        Replaced operations stay in the runtime's list, so it is walked back from the outputs.
+        """
+        operations = self._interpreter._get_ops_details()  # noqa: SLF001  # no other way to see it
+        originals = [operation for operation in operations if operation["op_name"] != "DELEGATE"]
+        # Delegates come later in the list, and so take the place of the operations that they replace.
+        maker = {int(tensor): operation for operation in operations for tensor in operation["outputs"]}
+        wanted = [int(details["index"]) for details in self._call.get_output_details().values()]
+        planned: dict[int, Any] = {}
+        while wanted:
+            operation = maker.get(wanted.pop())
+            if operation is not None and operation["index"] not in planned:
+                planned[operation["index"]] = operation
+                wanted.extend(int(tensor) for tensor in operation["inputs"])
+        plain = sum(operation["op_name"] != "DELEGATE" for operation in planned.values())
+        if plain == len(planned):
+            return f"none: plain kernels for all {len(originals)} operations"
+        return f"XNNPACK for {len(originals) - plain} of {len(originals)} operations"
+
+    def _invoke(self, batch: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        try:
+            return dict(self._call(**batch))
+        except (RuntimeError, ValueError) as error:
+            shapes = {name: array.shape for name, array in batch.items()}
+            raise Refused(f"the runtime failed on inputs of shape {shapes}: {error}") from error
+
+    def _checked_count(self, samples: Mapping[str, NDArray[Any]]) -> int:
+        if samples.keys() != self._inputs.keys():
+            raise Refused(f"the inputs are {sorted(self._inputs)}, given were {sorted(samples)}")
+        for name, array in samples.items():
+            want = np.dtype(self._inputs[name]["dtype"])
+            if array.dtype != want:
+                raise Refused(f"input `{name}` is {want}, given was {array.dtype}")
+        counts = {array.shape[0] if array.ndim else 0 for array in samples.values()}
+        if len(counts) != 1 or counts == {0}:
+            raise Refused(f"the inputs hold no samples, or not the same number of them: {sorted(counts)}")
+        return int(counts.pop())
+
+    def _check_shapes(self, batch: Mapping[str, NDArray[Any]]) -> None:
+        # A runtime resizes itself to whatever it is given, and then answers nonsense or ends the process.
+        for name, array in batch.items():
+            want = _shape(self._inputs[name])
+            if len(want) != array.ndim or any(w not in (None, got) for w, got in zip(want, array.shape, strict=True)):
+                raise Refused(f"input `{name}` is of shape {want}, given was {list(array.shape)}")
+
+
+def _check_rows(answer: Mapping[str, NDArray[Any]], count: int) -> None:
+    for name, array in answer.items():
+        if array.ndim == 0 or len(array) != count:
+            raise Refused(f"output `{name}` is of shape {list(array.shape)} for a batch of {count}")
+
+
+def _spec(details: Mapping[str, Any]) -> dict[str, Any]:
+    return {"dtype": np.dtype(details["dtype"]).name, "shape": _shape(details)}
+
+
+def _shape(details: Mapping[str, Any]) -> list[int | None]:
+    return [None if size < 0 else int(size) for size in details["shape_signature"]]

@@ -1,0 +1,170 @@
+"""The runner's process as its driver sees it: started, asked with a deadline, and gone when the block ends."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.wire import Frame, NotAFrame, encoded, read_frame
+from pipeline.core.errors import TargetFailed
+
+_LOG_LINES_SHOWN = 15
+_END_WITHIN_SECONDS = 2.0
+_CAUSES = {
+    -signal.SIGILL: "SIGILL means that this CPU lacks instructions which the runtime was built for",
+    -signal.SIGKILL: "SIGKILL is mostly the system's answer to a lack of memory",
+    -signal.SIGSEGV: "SIGSEGV in a runtime is mostly a damaged file: make the artifact again",
+    -signal.SIGBUS: "SIGBUS in a runtime is mostly a damaged file: make the artifact again",
+    255: "255 is ssh's own: try the same command by hand, without a password prompt",
+    127: "127 is the shell's: the interpreter is not at that path over there",
+    1: "if a module was not found: make setup (on a device: see edge/README.md)",
+}
+
+
+class _TooLate(Exception):
+    """The deadline passed while bytes were awaited or could not be delivered."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunnerProcess:
+    """A runner that was started. Not thread-safe."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def ask(self, question: Frame, *, silent_for_seconds: float) -> Frame:
+        """The answer. Raises TargetFailed when the runner refuses, dies, prints, or says nothing for so long.
+
+        A runner that did anything else than answer or refuse is killed: it would be out of step.
+        """
+        try:
+            self._send(encoded(question), silent_for_seconds)
+            while (answer := self._receive(silent_for_seconds)).header.get("running"):
+                pass
+        except _TooLate:
+            self._kill()
+            raise TargetFailed(
+                f"{self.name}: `{question.header['do']}` gave no sign of life for {silent_for_seconds:g} s{self._said()}",
+                hint=f"the runner was killed; its log is {self.log}",
+            ) from None
+        except NotAFrame as error:
+            raise self._ended(str(error)) from error
+        except BrokenPipeError as error:
+            raise self._ended("it took no more") from error
+        if "refused" in answer.header:
+            raise TargetFailed(f"{self.name}: {answer.header['refused']}", hint=f"the runner's log is {self.log}")
+        return answer
+
+    def _send(self, data: bytes, silent_for_seconds: float) -> None:
+        descriptor = _pipe(self.process.stdin)
+        rest = memoryview(data)
+        while rest:
+            _wait_for(descriptor, select.POLLOUT, time.monotonic() + silent_for_seconds)
+            rest = rest[os.write(descriptor, rest) :]
+
+    def _receive(self, silent_for_seconds: float) -> Frame:
+        descriptor = _pipe(self.process.stdout)
+
+        def read_exactly(count: int) -> bytearray:
+            data = bytearray(count)
+            filled = 0
+            while filled < count:
+                _wait_for(descriptor, select.POLLIN, time.monotonic() + silent_for_seconds)
+                read = os.readv(descriptor, [memoryview(data)[filled:]])
+                if read == 0:
+                    break
+                filled += read
+            return data[:filled]
+
+        frame = read_frame(read_exactly)
+        if frame is None:
+            raise NotAFrame("it closed its end")
+        return frame
+
+    def _ended(self, what_was_seen: str) -> TargetFailed:
+        try:
+            status = self.process.wait(_END_WITHIN_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._kill()
+            return TargetFailed(
+                f"{self.name}: {what_was_seen}{self._said()}",
+                hint="something prints into the runner's answers; on a device that is mostly a shell start-up file",
+            )
+        how = f"exit code {status}" if status >= 0 else f"killed by {signal.Signals(-status).name}"
+        return TargetFailed(
+            f"{self.name}: the runner ended ({how}){self._said()}",
+            hint=_CAUSES.get(status, f"the runner's log is {self.log}"),
+        )
+
+    def _said(self) -> str:
+        lines = self.log.read_text(errors="replace").splitlines()[-_LOG_LINES_SHOWN:]
+        return "".join(f"\n  {line}" for line in lines)
+
+    def _kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@contextmanager
+def running(command: Sequence[str], *, name: str, folder: Path, log: Path) -> Iterator[RunnerProcess]:
+    """Yield the process that the command starts in `folder`, its stderr appended to `log`. It is gone afterwards.
+
+    Raises TargetFailed when the command cannot be started.
+    """
+    with log.open("ab") as stderr:
+        try:
+            process = subprocess.Popen(
+                list(command),
+                cwd=folder,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                bufsize=0,
+                # Ctrl-C goes to the terminal's whole group; it is the driver who decides when the runner ends.
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise TargetFailed(f"{name}: cannot start {command[0]}: {error.strerror}", hint="make setup") from error
+    try:
+        for pipe in (process.stdin, process.stdout):
+            os.set_blocking(_pipe(pipe), False)
+        yield RunnerProcess(name=name, process=process, log=log)
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
+    try:
+        process.wait(_END_WITHIN_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _wait_for(descriptor: int, event: int, deadline: float) -> None:
+    poll = select.poll()
+    poll.register(descriptor, event)
+    # Hanging up counts as ready: the read or write that follows finds out.
+    if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+        raise _TooLate
+
+
+def _pipe(pipe: object) -> int:
+    if pipe is None or not hasattr(pipe, "fileno"):
+        raise RuntimeError("the runner was started without pipes")
+    return int(pipe.fileno())
