@@ -232,9 +232,7 @@ async function start(): Promise<void> {
   new Demo(shown);
   const offline = byId('offline', HTMLElement);
   try {
-    offline.textContent = (await keptForOffline(models))
-      ? 'Ready'
-      : 'Not kept for offline use';
+    offline.textContent = (await keptForOffline(models)) ? 'Ready' : 'Not kept for offline use';
   } catch (error) {
     offline.textContent = `Not kept: ${error instanceof Error ? error.message : String(error)}`;
   }

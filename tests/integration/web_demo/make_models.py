@@ -1,0 +1,101 @@
+"""A program: trains and converts the models that the browser tests run, with TensorFlow's own answers beside them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from export.saved_model_from_keras import saved_model_from_keras
+from export.tfjs_from_saved_model import tfjs_from_saved_model
+from models import digits
+from pipeline.core.artifact import TFJS_PRECISIONS, Precision
+from pipeline.core.signature import Signature, Tensors, TensorSpec
+from tests.integration.web_demo.files import ANSWERS_FILE, LABELS_FILE, SAMPLES_FILE, SIGNATURE_FILE
+
+
+def main(folder: Path) -> None:
+    _digits(folder / "digits")
+    _pair(folder / "pair")
+    _loop(folder / "loop")
+
+
+def _digits(folder: Path) -> None:
+    keras.utils.set_random_seed(0)
+    data = digits.MODEL.data()
+    model = digits.MODEL.build()
+    model.fit(data.train.inputs[digits.INPUT], data.train.targets[digits.OUTPUT], epochs=digits.MODEL.epochs, verbose=0)
+    signature = saved_model_from_keras(
+        model,
+        into=folder / "saved",
+        version=1,
+        output_names=digits.MODEL.output_names,
+        model_name="digits",
+        warmup_samples={digits.INPUT: data.test.inputs[digits.INPUT][:1]},
+    )
+    np.save(folder / LABELS_FILE, data.test.targets[digits.OUTPUT])
+    _finish(folder, signature, data.test.inputs, TFJS_PRECISIONS)
+
+
+def _pair(folder: Path) -> None:
+    """Two inputs and three outputs of three types, named so that no pairing by position or alphabet is right."""
+    module = tf.Module()
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 1], tf.float32), tf.TensorSpec([None, 3], tf.float32)])
+    def serve(subtrahend: tf.Tensor, minuend: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {
+            "z_difference": minuend - subtrahend,
+            "a_larger": minuend > subtrahend,
+            "m_rounded": tf.cast(tf.round(minuend), tf.int32),
+        }
+
+    tf.saved_model.save(module, str(folder / "saved/1"), signatures={"serving_default": serve})
+    signature = Signature(
+        name="serving_default",
+        inputs=(_spec("minuend", "float32", 3), _spec("subtrahend", "float32", 1)),
+        outputs=(_spec("z_difference", "float32", 3), _spec("a_larger", "bool", 3), _spec("m_rounded", "int32", 3)),
+    )
+    random = np.random.default_rng(0)
+    samples = {spec.name: random.normal(size=(20, *spec.shape[1:])).astype(np.float32) * 9 for spec in signature.inputs}
+    _finish(folder, signature, samples, (Precision.FLOAT32,))
+
+
+def _loop(folder: Path) -> None:
+    """A loop whose length depends on the data, which TF.js runs asynchronously only."""
+    module = tf.Module()
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32)])
+    def serve(start: tf.Tensor) -> dict[str, tf.Tensor]:
+        grown = start
+        while tf.reduce_max(grown) < 100.0:
+            grown = grown * 2.0
+        return {"grown": grown}
+
+    tf.saved_model.save(module, str(folder / "saved/1"), signatures={"serving_default": serve})
+    signature = Signature(
+        name="serving_default", inputs=(_spec("start", "float32", 2),), outputs=(_spec("grown", "float32", 2),)
+    )
+    _finish(folder, signature, {"start": np.array([[1, 2], [3, 4]], np.float32)}, (Precision.FLOAT32,))
+
+
+def _spec(name: str, dtype: str, width: int) -> TensorSpec:
+    return TensorSpec(name=name, dtype=dtype, shape=(None, width))
+
+
+def _finish(folder: Path, signature: Signature, samples: Tensors, precisions: tuple[Precision, ...]) -> None:
+    saved = folder / "saved/1"
+    function = tf.saved_model.load(str(saved)).signatures[signature.name]
+    answers = function(**{name: tf.constant(array) for name, array in samples.items()})
+    np.savez(folder / SAMPLES_FILE, **samples)
+    np.savez(folder / ANSWERS_FILE, **{name: tensor.numpy() for name, tensor in answers.items()})
+    (folder / SIGNATURE_FILE).write_text(json.dumps(signature.to_json()))
+    for precision in precisions:
+        tfjs_from_saved_model(saved, into=folder / precision, signature=signature, precision=precision)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
