@@ -13,7 +13,7 @@ from pipeline.core.errors import TargetFailed
 from pipeline.core.progress import Observer, nobody
 from pipeline.core.target import Runner, RuntimeInfo
 from serving.engines.choice import Choice, first_that_can
-from serving.engines.contract import RunningServer, ServedModel
+from serving.engines.contract import MONITORING, MONITORING_FILE, RunningServer, ServedModel
 from serving.engines.docker import DockerEngine
 from serving.engines.embedded import EmbeddedEngine, launch_embedded, tensorflow_version
 from serving.engines.native import NativeEngine
@@ -28,7 +28,7 @@ class Server:
     """One model server. `image` None means `tensorflow/serving` at the TensorFlow version in use.
 
     `memory_mb` and `cpus` limit a container (0: no limit); the other engines take what the machine has. A port of 0 is
-    chosen by the system.
+    chosen by the system. `monitored` switches the Prometheus metrics on.
     `ready_within_seconds` counts from the moment a version lies in the base path. `observer` hears of pulls.
     """
 
@@ -40,6 +40,7 @@ class Server:
     cpus: float = 0.0
     grpc_port: int = 0
     rest_port: int = 0
+    monitored: bool = False
     extra_flags: tuple[str, ...] = ()
     ready_within_seconds: float = 120.0
     call_within_seconds: float = 60.0
@@ -87,6 +88,8 @@ class Server:
             name=self.model_name,
             base_path=base.path,
             log=base.scratch / "server.log",
+            config=_configured(base.scratch / "config"),
+            monitored=self.monitored,
             grpc_port=self.grpc_port,
             rest_port=self.rest_port,
         )
@@ -112,6 +115,15 @@ class Server:
 
 
 _ASKED_FOR = "asked for"
+
+
+def _configured(folder: Path) -> Path:
+    """The folder with the files that flags name, open to read for a server that runs as somebody else."""
+    folder.mkdir()
+    folder.chmod(0o755)
+    (folder / MONITORING_FILE).write_text(MONITORING)
+    (folder / MONITORING_FILE).chmod(0o644)
+    return folder
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -14,12 +14,15 @@ from typing import Protocol
 class ServedModel:
     """What a server is started on. `base_path` holds the version folders and may still be empty.
 
+    `config` holds files that flags name, such as the one that switches the metrics on when the server is `monitored`.
     A port of 0 is chosen by the system.
     """
 
     name: str
     base_path: Path
     log: Path
+    config: Path
+    monitored: bool = False
     grpc_port: int = 0
     rest_port: int = 0
 
@@ -112,10 +115,16 @@ class Engine(Protocol):
 
 LOG_TAIL_LINES = 20
 
-SERVER_FLAGS = (
+METRICS_PATH = "/monitoring/prometheus/metrics"
+MONITORING_FILE = "monitoring.txt"
+MONITORING = f'prometheus_config {{ enable: true, path: "{METRICS_PATH}" }}\n'
+
+
+def server_flags(model: ServedModel, *, config_folder: str) -> tuple[str, ...]:
+    """The flags that every engine passes; `config_folder` is where the server finds `model.config`."""
     # A version that does not load is reported at once; the default is to try again for five minutes.
-    "--max_num_load_retries=0",
-)
+    flags = ("--max_num_load_retries=0",)
+    return (*flags, f"--monitoring_config_file={config_folder}/{MONITORING_FILE}") if model.monitored else flags
 
 
 def ended_from_status(status: int, *, out_of_memory: bool = False) -> Ended:

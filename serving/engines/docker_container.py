@@ -7,11 +7,10 @@ import os
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import EnvironmentProblem
-from serving.engines.contract import SERVER_FLAGS, Addresses, Ended, ServedModel, ended_from_status, tail
+from serving.engines.contract import Addresses, Ended, ServedModel, ended_from_status, server_flags, tail
 from serving.engines.docker_daemon import OTHER_ENGINE, Endpoint
 from serving.engines.docker_image import digest_of
 from serving.engines.docker_sweep import RUN_LABEL, run_labels
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from docker.models.images import Image
 
 _MODELS = "/models"
+_CONFIG = "/config"
 _GRPC, _REST = "8500/tcp", "8501/tcp"
 _NOBODY = "65534:65534"
 _DAEMON_HINT = "start the Docker daemon again, then `tripoint serve --clean` removes what was left behind"
@@ -59,7 +59,7 @@ class ContainerServer:
         self._image = image
         self._image_name = image_name
         self._confinement = confinement
-        self._flags = (*SERVER_FLAGS, *extra_flags)
+        self._flags = (*server_flags(model, config_folder=_CONFIG), *extra_flags)
         self._model = model
         self._labels = run_labels()
         self._container: Container | None = None
@@ -193,8 +193,9 @@ class ContainerServer:
         if confinement.cpus:
             wanted |= {"nano_cpus": int(confinement.cpus * 1e9)}
         if self._endpoint.shares_files:
-            # `z` lets SELinux, where there is one, allow the container to read the folder.
-            wanted |= {"volumes": {str(model.base_path): {"bind": f"{_MODELS}/{model.name}", "mode": "ro,z"}}}
+            # `z` lets SELinux, where there is one, allow the container to read the folders.
+            folders = {model.base_path: f"{_MODELS}/{model.name}", model.config: _CONFIG}
+            wanted |= {"volumes": {str(path): {"bind": inside, "mode": "ro,z"} for path, inside in folders.items()}}
         return {
             "image": self._image_name,
             "command": list(self._flags),
@@ -229,8 +230,9 @@ def _refused(label: str, reason: str) -> EnvironmentProblem:
 
 
 def _archive(model: ServedModel) -> bytes:
-    """The base path as a tar that is unpacked at the container's root."""
+    """The base path and the configuration as a tar that is unpacked at the container's root."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        archive.add(model.base_path, arcname=str(Path(_MODELS.lstrip("/")) / model.name))
+        archive.add(model.base_path, arcname=f"{_MODELS}/{model.name}".lstrip("/"))
+        archive.add(model.config, arcname=_CONFIG.lstrip("/"))
     return buffer.getvalue()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.core.errors import EnvironmentProblem
-from serving.engines.contract import SERVER_FLAGS, Addresses, RunningServer, ServedModel
+from serving.engines.contract import Addresses, RunningServer, ServedModel, server_flags
 from serving.engines.process import Launcher, LocalServer, ServerProcess, ended_afterwards, launch
 
 LOOPBACK = "127.0.0.1"
@@ -48,7 +48,7 @@ class EmbeddedEngine:
             f"--ports_file={ports_file}",
             f"--model_name={model.name}",
             f"--model_base_path={model.base_path}",
-            *SERVER_FLAGS,
+            *server_flags(model, config_folder=str(model.config)),
             *self.extra_flags,
         ]
         try:

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from pipeline.core.errors import EnvironmentProblem
-from serving.engines.contract import SERVER_FLAGS, Addresses, RunningServer, ServedModel
+from serving.engines.contract import Addresses, RunningServer, ServedModel, server_flags
 from serving.engines.process import LocalServer, ended_afterwards, launch
 
 LOOPBACK = "127.0.0.1"
@@ -48,7 +48,7 @@ class NativeEngine:
             f"--rest_api_port={rest_port}",
             f"--model_name={model.name}",
             f"--model_base_path={model.base_path}",
-            *SERVER_FLAGS,
+            *server_flags(model, config_folder=str(model.config)),
             *self.extra_flags,
         ]
         addresses = Addresses(grpc=f"{LOOPBACK}:{grpc_port}", rest=f"{LOOPBACK}:{rest_port}")

@@ -160,7 +160,7 @@ def test_the_container_is_confined(
         facts = docker_client.containers.get(name).attrs
     host = facts["HostConfig"]
     assert {binding["HostIp"] for ports in host["PortBindings"].values() for binding in ports} == {"127.0.0.1"}
-    assert host["Binds"] == [f"{tmp_path}/s/models/half:/models/half:ro,z"]
+    assert set(host["Binds"]) == {f"{tmp_path}/s/models/half:/models/half:ro,z", f"{tmp_path}/s/config:/config:ro,z"}
     assert host["Memory"] == host["MemorySwap"] == 256 * 1024 * 1024
     assert host["AutoRemove"] is False
     assert not facts["Config"]["User"].startswith("0")

@@ -36,6 +36,8 @@ class State:
         self.behaviour = arguments.stand_in
         self.versions: dict[int, int] = {}
         self.connections = 0
+        self.answered = 0
+        self.monitored = bool(arguments.monitoring_config_file)
 
     def poll(self) -> None:
         there = [int(path.name) for path in self.base.iterdir() if path.name.isdecimal()]
@@ -47,6 +49,7 @@ class State:
             self.versions[latest] = END if self.behaviour == "load_fails" else AVAILABLE
 
     def answer(self, x: Any) -> dict[str, Any]:
+        self.answered += 1
         match self.behaviour:
             case "die_on_predict":
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -71,7 +74,8 @@ def rest_handler(state: State) -> type[http.server.BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            version = int(self.path.partition("/versions/")[2].partition(":")[0])
+            named = self.path.partition("/versions/")[2].partition(":")[0]
+            version = int(named) if named else max(state.versions)
             if state.versions.get(version) != AVAILABLE:
                 self.reply(404, {"error": f"Servable not found for request: Specific({state.model}, {version})"})
                 return
@@ -82,8 +86,18 @@ def rest_handler(state: State) -> type[http.server.BaseHTTPRequestHandler]:
                 rows = zip(*(array.tolist() for array in outputs.values()), strict=True)
                 self.reply(200, {"predictions": [dict(zip(outputs, row, strict=True)) for row in rows]})
 
+        def do_GET(self) -> None:
+            if not state.monitored:
+                self.reply(404, {"error": "not found"})
+                return
+            name = ":tensorflow:serving:request_count"
+            line = f'{name}{{model_name="{state.model}",status="OK"}} {state.answered}'
+            self.send(200, f"# TYPE {name} counter\n{line}\n".encode())
+
         def reply(self, status: int, value: Any) -> None:
-            content = json.dumps(value).encode()
+            self.send(status, json.dumps(value).encode())
+
+        def send(self, status: int, content: bytes) -> None:
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
             self.send_header("X-Connections", str(state.connections))
@@ -141,6 +155,7 @@ def main() -> None:
     parser.add_argument("--model_name", default="model")
     parser.add_argument("--model_base_path")
     parser.add_argument("--max_num_load_retries")
+    parser.add_argument("--monitoring_config_file", default="")
     parser.add_argument("--stand_in", default="")
     arguments = parser.parse_args()
     state = State(arguments)

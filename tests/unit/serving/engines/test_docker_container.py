@@ -18,9 +18,15 @@ REMOTE = Endpoint(url="tcp://192.0.2.7:2375", shares_files=False, bind_ip="192.0
 
 
 def container(
-    client: FakeDocker, tmp_path: Path, *, endpoint: Endpoint = LOCAL, image: FakeImage | None = None, **ports: int
+    client: FakeDocker,
+    tmp_path: Path,
+    *,
+    endpoint: Endpoint = LOCAL,
+    image: FakeImage | None = None,
+    grpc_port: int = 0,
 ) -> ContainerServer:
     (tmp_path / "models/half/1").mkdir(parents=True)
+    (tmp_path / "config").mkdir()
     return ContainerServer(
         client=cast("Any", client),
         endpoint=endpoint,
@@ -28,7 +34,13 @@ def container(
         image_name="tensorflow/serving:2.21.0",
         confinement=Confinement(platform="linux/amd64", memory_mb=512, cpus=1.5),
         extra_flags=("--enable_batching",),
-        model=ServedModel(name="half", base_path=tmp_path / "models/half", log=tmp_path / "server.log", **ports),
+        model=ServedModel(
+            name="half",
+            base_path=tmp_path / "models/half",
+            log=tmp_path / "server.log",
+            config=tmp_path / "config",
+            grpc_port=grpc_port,
+        ),
     )
 
 
@@ -40,7 +52,10 @@ def test_the_image_sees_the_contract_of_tensorflow_serving_and_nothing_else(tmp_
     assert given["environment"] == {"MODEL_NAME": "half", "MODEL_BASE_PATH": "/models"}
     assert given["command"] == ["--max_num_load_retries=0", "--enable_batching"]
     assert given["ports"] == {"8500/tcp": ("127.0.0.1", 8500), "8501/tcp": ("127.0.0.1",)}
-    assert given["volumes"] == {str(tmp_path / "models/half"): {"bind": "/models/half", "mode": "ro,z"}}
+    assert given["volumes"] == {
+        str(tmp_path / "models/half"): {"bind": "/models/half", "mode": "ro,z"},
+        str(tmp_path / "config"): {"bind": "/config", "mode": "ro,z"},
+    }
     assert (given["mem_limit"], given["memswap_limit"], given["nano_cpus"]) == ("512m", "512m", 1_500_000_000)
     assert given["platform"] == "linux/amd64"
     assert "auto_remove" not in given
@@ -52,12 +67,12 @@ def test_a_remote_daemon_gets_the_model_as_an_archive(tmp_path: Path) -> None:
     server = container(client, tmp_path, endpoint=REMOTE)
     assert server.addresses() is None
     server.published()
-    assert client.created[0].files == ["models/half", "models/half/1"]
+    assert client.created[0].files == ["models/half", "models/half/1", "config"]
     assert "volumes" not in client.created[0].specification
     assert server.addresses() == Addresses(grpc="192.0.2.7:48500", rest="192.0.2.7:48501")
     (tmp_path / "models/half/2").mkdir()
     server.published()
-    assert client.created[1].files == ["models/half", "models/half/1", "models/half/2"]
+    assert client.created[1].files == ["models/half", "models/half/1", "models/half/2", "config"]
     assert client.alive == [client.created[1]]
 
 
