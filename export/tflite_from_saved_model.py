@@ -10,6 +10,7 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from export.settled_reshapes import settled_reshapes
 from pipeline.core.artifact import Precision
 from pipeline.core.errors import ConversionFailed
 from pipeline.core.signature import Signature, Tensors, batches
@@ -25,11 +26,12 @@ def tflite_from_saved_model(
     """
     import tensorflow as tf
 
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=[signature.name])
-    _set_precision(tf, converter, precision, signature.name, representative)
     label = f"{saved_model.parent.name} tflite {precision}"
     try:
-        content = converter.convert()
+        with settled_reshapes(saved_model, scratch=into.parent) as settled:
+            converter = tf.lite.TFLiteConverter.from_saved_model(str(settled), signature_keys=[signature.name])
+            _set_precision(tf, converter, precision, signature.name, representative)
+            content = converter.convert()
     except Exception as error:
         raise ConversionFailed(
             f"{label}: TFLite's converter refused the model: {_gist(str(error))}",

@@ -1,0 +1,76 @@
+"""A SavedModel whose reshapes need not be computed while it runs, so that every TFLite runtime can delegate it.
+
+Keras 3 writes Flatten and Reshape with a target shape that is put together at run time: `[shape(x)[0], 128]`. In TFLite
+that makes a tensor of unknown size, and tflite-runtime 2.14 then applies XNNPACK to nothing at all, in silence: a third
+of the speed. As all sizes but one are constants, `[-1, 128]` says the same in advance.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_MODEL_FILE = "saved_model.pb"
+
+
+@contextmanager
+def settled_reshapes(saved_model: Path, *, scratch: Path) -> Iterator[Path]:
+    """Yield a SavedModel that answers the same, with settled reshapes; it lies in `scratch` and is gone afterwards.
+
+    Its variables and assets are the original's, by link.
+    """
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    content = saved_model_pb2.SavedModel.FromString((saved_model / _MODEL_FILE).read_bytes())
+    for meta_graph in content.meta_graphs:
+        for function in meta_graph.graph_def.library.function:
+            _settle(function)
+    with tempfile.TemporaryDirectory(prefix="settled-", dir=scratch) as folder:
+        settled = Path(folder)
+        for part in ("variables", "assets"):
+            if (saved_model / part).exists():
+                (settled / part).symlink_to((saved_model / part).resolve())
+        (settled / _MODEL_FILE).write_bytes(content.SerializeToString(deterministic=True))
+        yield settled
+
+
+def _settle(function: Any) -> None:
+    makers = {node.name: node for node in function.node_def}
+    for reshape in [node for node in function.node_def if node.op == "Reshape"]:
+        target = _target(reshape, makers)
+        if target is None:
+            continue
+        constant = function.node_def.add(name=f"{reshape.name}/settled", op="Const")
+        constant.attr["dtype"].type = target.dtype
+        constant.attr["value"].tensor.CopyFrom(target)
+        reshape.input[1] = f"{constant.name}:output:0"
+
+
+def _target(reshape: Any, makers: Mapping[str, Any]) -> Any | None:
+    """The target shape with -1 for its only unknown size, or None when it is constant or has more unknown sizes."""
+    import numpy as np
+    import tensorflow as tf
+
+    pack = makers.get(_maker(reshape.input[1]))
+    if pack is None or pack.op != "Pack":
+        return None
+    sizes = [_constant(makers.get(_maker(name))) for name in pack.input if not name.startswith("^")]
+    # A constant 0 would leave the unknown size without meaning.
+    if sizes.count(None) != 1 or 0 in sizes or -1 in sizes:
+        return None
+    dtype = tf.as_dtype(pack.attr["T"].type).as_numpy_dtype
+    return tf.make_tensor_proto(np.array([-1 if size is None else size for size in sizes], dtype=dtype))
+
+
+def _maker(name: str) -> str:
+    """The node that makes an input: inside functions these read `node:output:0`."""
+    return name.split(":", 1)[0]
+
+
+def _constant(node: Any | None) -> int | None:
+    import tensorflow as tf
+
+    return int(tf.make_ndarray(node.attr["value"].tensor)) if node is not None and node.op == "Const" else None
