@@ -54,10 +54,15 @@ class WorstSample(Value, frozen=True):
     complete: bool
 
 
-class Flip(Value, frozen=True):
-    """A best class that changed. `margin` is how far the reference's best score was above that of the class now best.
+NO_CLASS = -1
+"""The best class of scores among which there is a NaN."""
 
-    `near_tie` means that the margin is below 1 % of the range of the reference's scores.
+
+class Flip(Value, frozen=True):
+    """A best class that changed, `NO_CLASS` standing for none.
+
+    `margin` is how far the reference's best score was above that of the class now best. `near_tie` means that it is
+    below 1 % of the range of the reference's scores.
     """
 
     place: Place

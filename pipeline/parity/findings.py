@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, TypeAlias
 
 from pipeline.parity.values import Kind, Place, Scalar
@@ -186,8 +187,8 @@ class Top1TooLow(Kind, frozen=True, tag="top1_too_low"):
     def sentence(self) -> str:
         return (
             f"{self.output}: the best class changed in {self.clear_flips} of {self.decisions} decisions (agreement "
-            f"{1 - self.clear_flips / self.decisions:.2%}, at least {self.floor:.2%} asked; {self.near_ties} near ties "
-            "not counted)"
+            f"{percent(1 - self.clear_flips / self.decisions)}, at least {percent(self.floor)} asked; "
+            f"{self.near_ties} near ties not counted)"
         )
 
 
@@ -205,9 +206,10 @@ class AccuracyDropped(Kind, frozen=True, tag="accuracy_dropped"):
 
     @property
     def sentence(self) -> str:
+        floor = self.want * (1 - self.allowed_drop)
         return (
-            f"{self.output}: accuracy {self.got:.2%}, at least {self.want * (1 - self.allowed_drop):.2%} asked "
-            f"(the reference's {self.want:.2%}, of which {self.allowed_drop:.2%} may be lost)"
+            f"{self.output}: accuracy {percent(self.got)}, at least {percent(floor)} asked "
+            f"(the reference's {percent(self.want)}, of which {percent(self.allowed_drop)} may be lost)"
         )
 
 
@@ -229,6 +231,11 @@ Finding: TypeAlias = (
 def number(value: float) -> str:
     """Nine significant digits, enough to tell any two float32 values apart."""
     return f"{value:.9g}"
+
+
+def percent(share: float) -> str:
+    """Two decimals, rounded down, so that only what is whole reads 100."""
+    return f"{math.floor(share * 1e4 + 1e-6) / 100:.2f} %"
 
 
 def bound(value: float) -> str:

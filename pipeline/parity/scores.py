@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.model import predicted_classes
-from pipeline.parity.figures import Flip, ScoreFigures
+from pipeline.parity.figures import NO_CLASS, Flip, ScoreFigures
 from pipeline.parity.findings import AccuracyDropped, Finding, Top1TooLow
 from pipeline.parity.tolerances import Tolerance
 
@@ -34,7 +34,7 @@ class ScoresTally:
 
     def add(self, want: NDArray[Any], got: NDArray[Any], labels: NDArray[Any] | None) -> None:
         """Take a block; `labels` are the right classes [samples], for outputs [samples, classes]."""
-        want_class, got_class = predicted_classes(want), predicted_classes(got)
+        want_class, got_class = _best_classes(want), _best_classes(got)
         self._decisions += want_class.size
         for at in zip(*np.nonzero(want_class != got_class), strict=True):
             self._note(want[at], int(want_class[at]), int(got_class[at]), place=tuple(map(int, at)))
@@ -79,14 +79,21 @@ class ScoresTally:
 
     def _note(self, scores: NDArray[Any], want: int, got: int, *, place: tuple[int, ...]) -> None:
         row = scores.astype(np.float64)
-        margin = float(row[want] - row[got])
-        near_tie = bool(margin <= NEAR_TIE * float(row.max() - row.min()))
+        # Among infinite scores a margin is NaN, and so no near tie.
+        with np.errstate(invalid="ignore", over="ignore"):
+            margin = math.nan if NO_CLASS in (want, got) else float(row[want] - row[got])
+            near_tie = bool(margin <= NEAR_TIE * (row.max() - row.min()))
         self._near_ties += near_tie
         self._clear_flips += not near_tie
         at = (self._samples + place[0], *place[1:])
         self._flips.append(Flip(place=at, want=want, got=got, margin=margin, near_tie=near_tie))
         self._flips.sort(key=_clearest_first)
         del self._flips[FLIPS_LISTED:]
+
+
+def _best_classes(scores: NDArray[Any]) -> NDArray[np.int64]:
+    """The best class of each decision. NumPy takes a NaN for the highest score, which would make it an answer."""
+    return np.where(np.isnan(scores).any(axis=-1), NO_CLASS, predicted_classes(scores))
 
 
 def _clearest_first(flip: Flip) -> tuple[bool, float, tuple[int, ...]]:

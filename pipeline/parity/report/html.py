@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.parity.comparison import OutputComparison
-from pipeline.parity.figures import Answer, NumericFigures
+from pipeline.parity.figures import NO_CLASS, Answer, NumericFigures
 from pipeline.parity.findings import bound
 from pipeline.parity.report import pictures, wording
 from pipeline.parity.report.report import Report, TensorFacts
@@ -114,17 +114,24 @@ def _environment(report: Report) -> Environment:
     environment.globals |= {
         "histogram_bars": pictures.histogram_bars,
         "answer_bars": pictures.answer_bars,
-        "class_name": partial(_class_name, report),
+        "class_called": partial(_class_called, report),
+        "element_name": partial(_element_name, report),
         "smallest_atol": partial(_smallest_atol, report),
     }
     return environment
 
 
-def _class_name(report: Report, output: str, answer: Answer) -> str:
+def _class_called(report: Report, index: int) -> str:
+    """The name of a class, its index where the report has no name for it."""
+    if index == NO_CLASS:
+        return "no class"
+    return report.model.classes[index] if 0 <= index < len(report.model.classes) else str(index)
+
+
+def _element_name(report: Report, output: str, answer: Answer) -> str:
     """What an element of an answer is called: its class when the output scores classes, else its index."""
-    position = answer.place[-1] if answer.place else 0
-    if output == report.model.scores_output and len(answer.place) == 1 and position < len(report.model.classes):
-        return report.model.classes[position]
+    if output == report.model.scores_output and len(answer.place) == 1:
+        return _class_called(report, answer.place[0])
     return ", ".join(map(str, answer.place)) or "value"
 
 

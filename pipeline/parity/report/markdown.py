@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.parity.findings import percent
 from pipeline.parity.report import wording
 from pipeline.parity.report.report import Report
 from pipeline.parity.report.summary import loose_gates, summary_of
@@ -42,7 +43,7 @@ def render_markdown(report: Report) -> str:
     if gates:
         lines += ["", *(f"- {gate.format} {gate.precision}: {_escaped(gate.note)}" for gate in gates)]
     reference = report.reference
-    accuracy = "" if reference.accuracy is None else f", accuracy {reference.accuracy:.2%}"
+    accuracy = "" if reference.accuracy is None else f", accuracy {percent(reference.accuracy)}"
     samples = f"{wording.counted(report.samples.count, 'sample')} ({_escaped(report.samples.description)})"
     compared_with = f"reference {_escaped(reference.runtime)} {_escaped(reference.version)}{accuracy}"
     lines += ["", f"{samples}; {compared_with}; {report.provenance.made_at}"]

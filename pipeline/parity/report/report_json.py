@@ -65,6 +65,6 @@ def _with_named_number_types(schema: Any) -> Any:
         if schema.get("type") == "number":
             return {"anyOf": [schema, {"enum": _NON_FINITE}]}
         return {key: _with_named_number_types(item) for key, item in schema.items()}
-    if isinstance(schema, list):
+    if isinstance(schema, (list, tuple)):
         return [_with_named_number_types(item) for item in schema]
     return schema

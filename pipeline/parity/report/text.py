@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+from pipeline.parity.findings import percent
 from pipeline.parity.report import wording
 from pipeline.parity.report.report import Report
 from pipeline.parity.report.summary import loose_gates, summary_of
@@ -49,7 +50,9 @@ def render_text(report: Report, *, width: int = 120, colour: bool = False) -> st
     )
     _print_head(console, report)
     if report.rows:
-        console.print(_table(report, narrow=width < _NARROW))
+        narrow = width < _NARROW
+        # The wide table's frame has its own blank lines.
+        console.print(*([""] if narrow else []), _table(report, narrow=narrow), *([""] if narrow else []), sep="\n")
     _print_explanations(console, report)
     for gate in loose_gates(report):
         console.print(f"note: {gate.format} {gate.precision}: {gate.note}", style="dim", soft_wrap=True)
@@ -60,7 +63,7 @@ def render_text(report: Report, *, width: int = 120, colour: bool = False) -> st
 
 def _print_head(console: Console, report: Report) -> None:
     reference = report.reference
-    accuracy = "" if reference.accuracy is None else f", accuracy {reference.accuracy:.2%}"
+    accuracy = "" if reference.accuracy is None else f", accuracy {percent(reference.accuracy)}"
     console.print(
         f"{report.model.name}: {wording.counted(report.samples.count, 'sample')} ({report.samples.description}); "
         f"reference {reference.runtime} {reference.version}{accuracy}",

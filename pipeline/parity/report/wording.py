@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import assert_never
 
+from pipeline.parity.findings import percent
 from pipeline.parity.status import Error, Fail, Inconclusive, Pass, Skip, Status
 from pipeline.parity.values import Scalar
 
@@ -30,8 +31,8 @@ def decibels(value: float | None) -> str:
 
 
 def share(value: float | None) -> str:
-    """Percent with one decimal, rounded down: only what is whole reads 100."""
-    return ABSENT if value is None else f"{math.floor(value * 1000 + 1e-9) / 10:.1f}"
+    """Percent without its sign, for columns that have it in their heading."""
+    return ABSENT if value is None else percent(value).removesuffix(" %")
 
 
 def milliseconds(value: float | None) -> str:

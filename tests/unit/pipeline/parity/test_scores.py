@@ -39,15 +39,15 @@ def test_every_flip_is_listed_with_its_margin_and_near_ties_apart(compared: Comp
     figures = scores_of(comparison)
     assert (figures.decisions, figures.clear_flips, figures.near_ties, figures.top1_agreement) == (4, 1, 1, 0.5)
     assert figures.flips == (
-        Flip(place=(2,), want=2, got=0, margin=pytest.approx(0.3), near_tie=False),
-        Flip(place=(3,), want=0, got=1, margin=pytest.approx(0.001), near_tie=True),
+        Flip(place=(2,), want=2, got=0, margin=0.5 - 0.2, near_tie=False),
+        Flip(place=(3,), want=0, got=1, margin=0.401 - 0.4, near_tie=True),
     )
     assert [finding.sentence for finding in comparison.findings] == [
         (
-            "scores: the best class changed in 1 of 4 decisions (agreement 75.00%, at least 100.00% asked; "
+            "scores: the best class changed in 1 of 4 decisions (agreement 75.00 %, at least 100.00 % asked; "
             "1 near ties not counted)"
         ),
-        "scores: accuracy 50.00%, at least 100.00% asked (the reference's 100.00%, of which 0.00% may be lost)",
+        "scores: accuracy 50.00 %, at least 100.00 % asked (the reference's 100.00 %, of which 0.00 % may be lost)",
     ]
 
 
@@ -106,3 +106,11 @@ def test_scores_of_every_pixel_are_decisions_of_their_own(compared: Compared, lo
 def test_an_output_with_one_score_has_no_best_class(compared: Compared) -> None:
     """Otherwise a sigmoid output would always agree perfectly."""
     assert compared(WANT[:, :1], WANT[:, :1], scores=True).scores is None
+
+
+def test_a_nan_among_the_scores_is_no_best_class(compared: Compared, loose: Tolerance) -> None:
+    """Otherwise a NaN in just the right place would count as a right answer."""
+    got = WANT.copy()
+    got[0, 0] = np.nan
+    figures = scores_of(compared(WANT, got, labels=LABELS, scores=True, within=loose))
+    assert (figures.clear_flips, figures.accuracy, figures.flips[0].got) == (1, 0.75, -1)
