@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.outcome import Recording
 from pipeline.core.signature import Signature, Tensors
-from pipeline.parity.compare import compare_recording
+from pipeline.parity.compare import OutputComparer, compare_recording
 from pipeline.parity.comparison import OutputComparison, status_of
 from pipeline.parity.figures import NumericFigures
 from pipeline.parity.findings import (
@@ -459,3 +460,19 @@ def test_a_reference_that_lacks_an_output_is_an_error_of_the_caller(
             labels=np.zeros(7, np.int64),
             scores_output="scores",
         )
+
+
+def test_memory_does_not_grow_with_the_samples(tolerance: Tolerance) -> None:
+    """Otherwise a large test split would not fit on a small machine."""
+    want = np.random.default_rng(0).random((500, 1000), dtype=np.float32)
+    peaks = []
+    for chunks in (2, 20):
+        tracemalloc.start()
+        comparer = OutputComparer("scores", tolerance, scores=True)
+        for _ in range(chunks):
+            comparer.feed(want, want)
+        assert comparer.finish().samples == chunks * 500
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 2_000_000
+    assert peaks[1] < 40_000_000
