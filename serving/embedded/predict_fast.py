@@ -44,8 +44,8 @@ _INTEGER_RANGES = {
     UINT64: (0, (1 << 64) - 1),
 }
 _KNOWN_KEYS = frozenset({"instances", "inputs", "signature_name"})
-_MANY_DIGITS = re.compile(rb"[0-9.]{17}")
-"""Where the two parsers could round a double differently."""
+_INEXACT = re.compile(rb"[0-9.]{17}|[0-9][eE]")
+"""Where the two parsers may round a double differently: many digits, or a power of ten."""
 
 
 class _NotPlain(Exception):  # not an error: the exact reader takes over
@@ -139,7 +139,7 @@ class _Reader:
         body = self.body
         if b"true" in body or b"false" in body or b"null" in body:
             raise _NotPlain
-        if dtype == DOUBLE and _MANY_DIGITS.search(body):
+        if dtype == DOUBLE and _INEXACT.search(body):
             raise _NotPlain
 
     def strings(self, values: Any) -> np.ndarray:

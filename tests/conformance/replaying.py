@@ -206,8 +206,14 @@ def difference(request: Mapping[str, Any], want: Mapping[str, Any], got: Raw, ro
     body = base64.b64decode(want["body_b64"]) if "body_b64" in want else want.get("body", "").encode()
     body = body.replace(b"{MODELS}", str(root).encode())
     flexible = _is_flexible(request, want)
-    names = [[name, "" if name == "Date" or (flexible and name == "Content-Length") else value] for name, value in want["headers"]]
-    got_names = [[name, "" if name == "Date" or (flexible and name == "Content-Length") else value] for name, value in got.headers]
+    names = [
+        [name, "" if name == "Date" or (flexible and name == "Content-Length") else value]
+        for name, value in want["headers"]
+    ]
+    got_names = [
+        [name, "" if name == "Date" or (flexible and name == "Content-Length") else value]
+        for name, value in got.headers
+    ]
     if b"/" in body and str(root).encode() in body:
         names, got_names = [n[:1] for n in names], [n[:1] for n in got_names]
     if names != got_names:
