@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from export.signature_of_saved_model import signatures_of_saved_model
 from export.warmup import write_warmup_requests
 from pipeline.core.errors import ModelFailed
 from pipeline.core.signature import Signature, Tensors, TensorSpec
@@ -23,35 +24,38 @@ def saved_model_from_keras(
     warmup_samples: Tensors,
     input_checks: bool = True,
 ) -> Signature:
-    """Write `<into>/<version>/` with one signature, `serving_default`, and return it.
+    """Write `<into>/<version>/` with one signature, `serving_default`, and return it as the written file has it.
 
-    With `input_checks` the signature refuses inputs of a wrong rank or with other fixed dimensions before anything
-    else: a convolution that meets them inside TensorFlow Serving aborts its whole process. `warmup_samples` hold one
-    row for each warmup request. Raises ModelFailed when the model's outputs do not match `output_names`.
+    `output_names` name the outputs of a model that returns one tensor or several in order; those of a model that
+    returns a dictionary are its keys. With `input_checks` the signature refuses inputs of a wrong rank or with other
+    fixed dimensions before anything else: a convolution that meets them inside TensorFlow Serving aborts its whole
+    process. `warmup_samples` hold one row for each warmup request. Raises ModelFailed when the model was not built of
+    named inputs, or its outputs do not match `output_names`.
     """
     import keras
     import tensorflow as tf
 
-    inputs = {name: _tensor_spec(tf, name, tensor) for name, tensor in _named_inputs(model).items()}
+    inputs = _input_specs(model)
+    # What the model was built with: one tensor, a list, or a dictionary of any names.
+    structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
 
     def serving(**given: Any) -> Mapping[str, Any]:
-        checked = {
-            name: _checked(tf, name, given[name], inputs[name]) if input_checks else given[name] for name in inputs
-        }
-        feed = checked if len(checked) > 1 else next(iter(checked.values()))
-        return _named_outputs(model(feed, training=False), output_names)
+        checked = {name: _checked(given[name], inputs[name]) if input_checks else given[name] for name in inputs}
+        feed = keras.tree.map_structure(lambda tensor: checked[tensor.name], structure)
+        return _named(model(feed, training=False), output_names)
 
+    function = tf.function(serving)
+    function.get_concrete_function(**inputs)
     archive = keras.export.ExportArchive()
     archive.track(model)
-    function = tf.function(serving)
-    concrete = function.get_concrete_function(**inputs)
     archive.add_endpoint(SIGNATURE_NAME, function)
     folder = into / str(version)
     archive.write_out(str(folder), verbose=False)
+    written = signatures_of_saved_model(folder)[SIGNATURE_NAME]
     signature = Signature(
         name=SIGNATURE_NAME,
-        inputs=tuple(_spec_of(name, spec) for name, spec in sorted(inputs.items())),
-        outputs=tuple(_spec_of(name, concrete.structured_outputs[name]) for name in output_names),
+        inputs=_ordered(written.inputs, tuple(inputs)),
+        outputs=_ordered(written.outputs, output_names),
     )
     write_warmup_requests(
         folder,
@@ -63,35 +67,49 @@ def saved_model_from_keras(
     return signature
 
 
-def _named_inputs(model: Any) -> dict[str, Any]:
-    names = [tensor.name for tensor in model.inputs]
-    return dict(zip(names, model.inputs, strict=True))
+def _input_specs(model: Any) -> dict[str, Any]:
+    import tensorflow as tf
+
+    tensors = getattr(model, "inputs", None)
+    if not tensors:
+        raise ModelFailed(
+            f"the model `{model.name}` does not say what its inputs are",
+            hint="build it from keras.Input(shape=..., name=...), or give a Sequential model an Input layer",
+        )
+    names = [tensor.name for tensor in tensors]
+    if len(set(names)) != len(names):
+        raise ModelFailed(f"the model's inputs do not have names of their own: {names}", hint="name each keras.Input")
+    return {tensor.name: tf.TensorSpec(tensor.shape, tf.as_dtype(tensor.dtype), name=tensor.name) for tensor in tensors}
 
 
-def _tensor_spec(tf: Any, name: str, tensor: Any) -> Any:
-    return tf.TensorSpec(tensor.shape, tf.as_dtype(tensor.dtype), name=name)
+def _checked(tensor: Any, spec: Any) -> Any:
+    import tensorflow as tf
+
+    # One operation that looks at dimensions only. Its name is in the message that a client gets.
+    return tf.ensure_shape(tensor, spec.shape, name=f"{spec.name}_shape")
 
 
-def _checked(tf: Any, name: str, tensor: Any, spec: Any) -> Any:
-    # One operation that looks at dimensions only: no measurable cost, and both converters remove it.
-    return tf.ensure_shape(tensor, spec.shape, name=f"{name}_shape")
-
-
-def _named_outputs(answers: Any, names: tuple[str, ...]) -> dict[str, Any]:
+def _named(answers: Any, names: tuple[str, ...]) -> dict[str, Any]:
     match answers:
         case dict():
             named = answers
-        case list() | tuple() if len(answers) == len(names):
-            named = dict(zip(names, answers, strict=True))
+        case list() | tuple():
+            named = dict(zip(names, answers, strict=False)) if len(answers) == len(names) else {}
         case _:
             named = {names[0]: answers} if len(names) == 1 else {}
     if set(named) != set(names):
+        found = sorted(named) if isinstance(answers, dict) else f"{_count(answers)} without names"
         raise ModelFailed(
-            f"the model's outputs are {sorted(named) or type(answers).__name__}, its file says {sorted(names)}",
+            f"the model's outputs are {found}, its file says {sorted(names)}",
             hint="make `output_names` in the model file and the model's outputs the same",
         )
     return {name: named[name] for name in names}
 
 
-def _spec_of(name: str, spec: Any) -> TensorSpec:
-    return TensorSpec(name=name, dtype=spec.dtype.name, shape=tuple(spec.shape))
+def _count(answers: Any) -> int:
+    return len(answers) if isinstance(answers, list | tuple) else 1
+
+
+def _ordered(specs: Sequence[TensorSpec], names: Sequence[str]) -> tuple[TensorSpec, ...]:
+    by_name = {spec.name: spec for spec in specs}
+    return tuple(by_name[name] for name in names)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from export.kept_signature import check_kept
+from export.simplified_saved_model import simplified
 from export.tensorflowjs_import import graph_model_converter
 from pipeline.core.artifact import Precision
 from pipeline.core.errors import ConversionFailed
-from pipeline.core.signature import Signature
+from pipeline.core.signature import Signature, TensorSpec
 
 MODEL_FILE = "model.json"
 # TF.js's own quantization stores weights small and widens them to float32 when it loads them. "*" means all weights.
@@ -31,43 +34,45 @@ def tfjs_from_saved_model(saved_model: Path, *, into: Path, signature: Signature
         raise ConversionFailed(
             f"{label}: TF.js stores weights as {', '.join(_QUANTIZATION)}", hint="correct convert.tfjs in tripoint.toml"
         )
-    try:
-        graph_model_converter().convert_tf_saved_model(
-            str(saved_model),
-            str(into),
-            signature_def=signature.name,
-            saved_model_tags="serve",
-            quantization_dtype_map=_QUANTIZATION[precision],
+    with simplified(saved_model, scratch=into) as folder:
+        try:
+            graph_model_converter().convert_tf_saved_model(
+                str(folder),
+                str(into),
+                signature_def=signature.name,
+                saved_model_tags="serve",
+                quantization_dtype_map=_QUANTIZATION[precision],
+            )
+        except Exception as error:  # the converter raises plain Exception, too
+            raise ConversionFailed(
+                f"{label}: TF.js's converter refused the model: {str(error).strip() or type(error).__name__}",
+                hint="the layer that holds the operation named has to be written without it for TF.js",
+            ) from error
+    check_kept(signature_of_tfjs(json.loads((into / MODEL_FILE).read_text()), signature.name), signature, label=label)
+
+
+def signature_of_tfjs(model: Mapping[str, Any], name: str) -> Signature:
+    """The signature block of a graph model's `model.json`, which names none, under the given name."""
+    return Signature(
+        name=name, inputs=_specs(model["signature"], "inputs"), outputs=_specs(model["signature"], "outputs")
+    )
+
+
+def _specs(signature: Mapping[str, Any], kind: str) -> tuple[TensorSpec, ...]:
+    import tensorflow as tf
+    from tensorflow.core.framework import types_pb2
+
+    return tuple(
+        TensorSpec(
+            name=name,
+            dtype=tf.as_dtype(types_pb2.DataType.Value(tensor["dtype"])).name,
+            shape=tuple(None if int(size["size"]) < 0 else int(size["size"]) for size in _sizes(tensor)),
         )
-    except Exception as error:
-        raise ConversionFailed(
-            f"{label}: TF.js's converter refused the model: {str(error).strip() or type(error).__name__}",
-            hint="the layer that holds the operation named has to be written without it for TF.js",
-        ) from error
-    model = json.loads((into / MODEL_FILE).read_text())
-    _check_signature(model, signature, label)
-    _pass_shapes_on(model)
-    (into / MODEL_FILE).write_text(json.dumps(model))
+        for name, tensor in signature.get(kind, {}).items()
+    )
 
 
-def _pass_shapes_on(model: dict[str, Any]) -> None:
-    """Make the shape checks of the serving signature pass their tensor on unseen.
-
-    TF.js 4.22 lists EnsureShape, but takes the shape for a second input and fails for want of it. It checks the shapes
-    of a model's inputs itself, before the first operation.
-    """
-    for node in model["modelTopology"]["node"]:
-        if node["op"] == "EnsureShape":
-            node["op"] = "Identity"
-            node["attr"].pop("shape", None)
-
-
-def _check_signature(model: dict[str, Any], signature: Signature, label: str) -> None:
-    found = model["signature"]
-    got = {kind: sorted(found.get(kind, {})) for kind in ("inputs", "outputs")}
-    want = {"inputs": sorted(signature.input_names), "outputs": sorted(signature.output_names)}
-    if got != want:
-        raise ConversionFailed(
-            f"{label}: the converted model has the signature {got}, the SavedModel {want}",
-            hint="inputs or outputs that the model does not use were dropped: remove them from the model",
-        )
+def _sizes(tensor: Mapping[str, Any]) -> Sequence[Mapping[str, str]]:
+    # A scalar's shape is written without dimensions.
+    sizes: Sequence[Mapping[str, str]] = tensor["tensorShape"].get("dim", ())
+    return sizes

@@ -10,10 +10,14 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from export.settled_reshapes import settled_reshapes
+from export.kept_signature import check_kept
+from export.simplified_saved_model import simplified
+from export.tflite_signature import signature_of_tflite
 from pipeline.core.artifact import Precision
 from pipeline.core.errors import ConversionFailed
 from pipeline.core.signature import Signature, Tensors, batches
+
+_LINES_OF_AN_ERROR = 3
 
 
 def tflite_from_saved_model(
@@ -25,19 +29,20 @@ def tflite_from_saved_model(
     not look at them. Raises ConversionFailed when the converter refuses, or what it wrote has another signature.
     """
     import tensorflow as tf
+    from tensorflow.lite.python.convert import ConverterError
 
     label = f"{saved_model.parent.name} tflite {precision}"
-    try:
-        with settled_reshapes(saved_model, scratch=into.parent) as settled:
-            converter = tf.lite.TFLiteConverter.from_saved_model(str(settled), signature_keys=[signature.name])
-            _set_precision(tf, converter, precision, signature.name, representative)
+    with simplified(saved_model, scratch=into.parent) as folder:
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[signature.name])
+        _set_precision(tf, converter, precision, signature.name, representative)
+        try:
             content = converter.convert()
-    except Exception as error:
-        raise ConversionFailed(
-            f"{label}: TFLite's converter refused the model: {_gist(str(error))}",
-            hint="the layer that holds the operation named has to be written without it for TFLite",
-        ) from error
-    _check_signature(tf, content, signature, label)
+        except (ConverterError, ValueError, RuntimeError, tf.errors.OpError) as error:
+            raise ConversionFailed(
+                f"{label}: TFLite's converter refused the model: {_gist(str(error))}",
+                hint="the layer that holds the operation named has to be written without it for TFLite",
+            ) from error
+    check_kept(signature_of_tflite(content, signature.name, label=label), signature, label=label)
     into.write_bytes(content)
 
 
@@ -71,17 +76,7 @@ def _calibration(key: str, representative: Tensors) -> Iterator[tuple[str, dict[
         yield key, {name: np.ascontiguousarray(array) for name, array in sample.items()}
 
 
-def _check_signature(tf: Any, content: bytes, signature: Signature, label: str) -> None:
-    found = tf.lite.Interpreter(model_content=content).get_signature_list().get(signature.name)
-    want = {"inputs": sorted(signature.input_names), "outputs": sorted(signature.output_names)}
-    if found is None or {kind: sorted(names) for kind, names in found.items()} != want:
-        raise ConversionFailed(
-            f"{label}: the converted file has the signature {found}, the SavedModel {want}",
-            hint="inputs or outputs that the model does not use were dropped: remove them from the model",
-        )
-
-
 def _gist(text: str) -> str:
-    """The lines of MLIR's error that name an operation, without locations and call stacks; at most three of them."""
+    """The lines of MLIR's error that name an operation, without locations and call stacks."""
     lines = [re.sub(r"^.*?error: ", "", line).strip() for line in text.splitlines() if "error: " in line]
-    return "; ".join(dict.fromkeys(lines[:3])) or text.strip().split("\n", 1)[0]
+    return "; ".join(list(dict.fromkeys(lines))[:_LINES_OF_AN_ERROR]) or text.strip().split("\n", 1)[0]

@@ -1,8 +1,13 @@
-"""A SavedModel whose reshapes need not be computed while it runs, so that every TFLite runtime can delegate it.
+"""A SavedModel as the converters take it best: the same answers, without what only a server needs or nobody does.
 
-Keras 3 writes Flatten and Reshape with a target shape that is put together at run time: `[shape(x)[0], 128]`. In TFLite
-that makes a tensor of unknown size, and tflite-runtime 2.14 then applies XNNPACK to nothing at all, in silence: a third
-of the speed. As all sizes but one are constants, `[-1, 128]` says the same in advance.
+Two things are rewritten, in a copy that lives for one conversion:
+
+- *Reshapes are settled.* Keras 3 writes Flatten and Reshape with a target that is put together at run time,
+  `[shape(x)[0], 128]`. In TFLite that makes a tensor of unknown size, and tflite-runtime 2.14 then applies XNNPACK to
+  nothing at all, in silence, at a quarter of the speed. All sizes but one are constants, so `[-1, 128]` says the same.
+- *Shape checks pass on what they are given.* The serving signature checks its inputs with EnsureShape. TF.js 4.22
+  lists that operation, but takes the shape for a second input and fails for want of it. Both runtimes check the shapes
+  of a model's inputs before the first operation.
 """
 
 from __future__ import annotations
@@ -14,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 _MODEL_FILE = "saved_model.pb"
+_KEPT = ("variables", "assets")
 
 
 @contextmanager
-def settled_reshapes(saved_model: Path, *, scratch: Path) -> Iterator[Path]:
-    """Yield a SavedModel that answers the same, with settled reshapes; it lies in `scratch` and is gone afterwards.
+def simplified(saved_model: Path, *, scratch: Path) -> Iterator[Path]:
+    """Yield a SavedModel that answers the same; it lies in `scratch` and is gone afterwards.
 
     Its variables and assets are the original's, by link.
     """
@@ -27,17 +33,24 @@ def settled_reshapes(saved_model: Path, *, scratch: Path) -> Iterator[Path]:
     content = saved_model_pb2.SavedModel.FromString((saved_model / _MODEL_FILE).read_bytes())
     for meta_graph in content.meta_graphs:
         for function in meta_graph.graph_def.library.function:
-            _settle(function)
-    with tempfile.TemporaryDirectory(prefix="settled-", dir=scratch) as folder:
-        settled = Path(folder)
-        for part in ("variables", "assets"):
+            _settle_reshapes(function)
+            _pass_on_checked(function)
+    with tempfile.TemporaryDirectory(prefix="simplified-", dir=scratch) as folder:
+        for part in _KEPT:
             if (saved_model / part).exists():
-                (settled / part).symlink_to((saved_model / part).resolve())
-        (settled / _MODEL_FILE).write_bytes(content.SerializeToString(deterministic=True))
-        yield settled
+                Path(folder, part).symlink_to((saved_model / part).resolve())
+        Path(folder, _MODEL_FILE).write_bytes(content.SerializeToString(deterministic=True))
+        yield Path(folder)
 
 
-def _settle(function: Any) -> None:
+def _pass_on_checked(function: Any) -> None:
+    for node in function.node_def:
+        if node.op == "EnsureShape":
+            node.op = "Identity"
+            node.attr.pop("shape", None)
+
+
+def _settle_reshapes(function: Any) -> None:
     makers = {node.name: node for node in function.node_def}
     for reshape in [node for node in function.node_def if node.op == "Reshape"]:
         target = _target(reshape, makers)
@@ -58,8 +71,8 @@ def _target(reshape: Any, makers: Mapping[str, Any]) -> Any | None:
     if pack is None or pack.op != "Pack":
         return None
     sizes = [_constant(makers.get(_maker(name))) for name in pack.input if not name.startswith("^")]
-    # A constant 0 would leave the unknown size without meaning.
-    if sizes.count(None) != 1 or 0 in sizes or -1 in sizes:
+    # Beside a constant 0 the unknown size could not be told, and a constant -1 is one unknown size already.
+    if sizes.count(None) != 1 or any(size is not None and size <= 0 for size in sizes):
         return None
     dtype = tf.as_dtype(pack.attr["T"].type).as_numpy_dtype
     return tf.make_tensor_proto(np.array([-1 if size is None else size for size in sizes], dtype=dtype))
