@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -17,6 +18,8 @@ from pipeline.steps import Step
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_ARRIVES_WITHIN_SECONDS = 0.1
+
 
 class RuntimeLane(Executor):
     """One thread that boots a runtime, runs its steps one after the other, and shuts it down."""
@@ -26,9 +29,10 @@ class RuntimeLane(Executor):
         self._scratch = scratch
         self._stack = ExitStack()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=type(runtime).__name__)
-        self._interrupted = False
-        self._thread: int | None = None
-        self._booting = self._pool.submit(self._boot)
+        self._lock = threading.Lock()
+        self._interrupted = threading.Event()
+        self._busy_thread: int | None = None
+        self._booting = self.submit(self._boot)
 
     @property
     def session(self) -> Session:
@@ -36,12 +40,7 @@ class RuntimeLane(Executor):
         return self._booting.result()
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        def unless_interrupted() -> T:
-            if self._interrupted:
-                raise KeyboardInterrupt
-            return fn(*args, **kwargs)
-
-        return self._pool.submit(unless_interrupted)
+        return self._pool.submit(self._interruptibly, lambda: fn(*args, **kwargs))
 
     def close(self) -> Future[None]:
         """Shut the runtime down once its steps are through; the future says when that is done, or what it raised."""
@@ -55,16 +54,31 @@ class RuntimeLane(Executor):
         The step may be inside a wait of minutes, for a server that never becomes ready; no runtime has a way of its own
         to be told.
         """
-        self._interrupted = True
-        if self._thread is not None and not self._booting.cancel():
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(self._thread), ctypes.py_object(KeyboardInterrupt)
-            )
+        with self._lock:
+            self._interrupted.set()
+            if self._busy_thread is not None:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(self._busy_thread), ctypes.py_object(KeyboardInterrupt)
+                )
 
     def _boot(self) -> Session:
-        self._thread = threading.get_ident()
         self._scratch.mkdir(parents=True)
         return self._stack.enter_context(self._runtime.boot(self._scratch))
+
+    def _interruptibly(self, run: Callable[[], T]) -> T:
+        with self._lock:
+            if self._interrupted.is_set():
+                raise KeyboardInterrupt
+            self._busy_thread = threading.get_ident()
+        try:
+            return run()
+        finally:
+            with self._lock:
+                self._busy_thread = None
+            if self._interrupted.is_set():
+                # The exception is on its way. Outside this function it would end the pool's thread, which still has to
+                # shut the runtime down.
+                time.sleep(_ARRIVES_WITHIN_SECONDS)
 
 
 @dataclass(frozen=True, kw_only=True)

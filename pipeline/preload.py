@@ -5,7 +5,10 @@ kept from the terminal. An import that fails still raises as usual.
 """
 
 import os
+import signal
 
+# Ctrl-C goes to the whole terminal group; this process ends when the one that started it does.
+signal.signal(signal.SIGINT, signal.SIG_IGN)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 _stderr = os.dup(2)
 _nowhere = os.open(os.devnull, os.O_WRONLY)

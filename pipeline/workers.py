@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -50,7 +51,7 @@ class Workers:
                     processes,
                     mp_context=self._context,
                     initializer=_prepare_worker,
-                    initargs=(self._events, str(self._logs / f"{name}.log")),
+                    initargs=(self._events, str(self._logs / f"{name}.log"), self._scratch),
                 )
                 self._stack.callback(_stop, executor)
                 self._executors[name] = executor
@@ -58,13 +59,17 @@ class Workers:
 
     def launch(self, target: Callable[..., None], *args: object) -> BaseProcess:
         """Start `target(*args)` in a process of its own. The caller ends it; it dies with this process in any case."""
-        process = self._context.Process(target=_watched, args=(target, *args), daemon=True)
+        process = self._context.Process(target=_watched, args=(self._scratch, target, *args), daemon=True)
         process.start()
         return process
 
     def stop(self) -> None:
         """End every process now, whatever it does; calls that wait for one raise BrokenProcessPool. May be repeated."""
         self._stack.close()
+
+    @cached_property
+    def _scratch(self) -> str:
+        return self._stack.enter_context(tempfile.TemporaryDirectory(prefix="tripoint-workers-"))
 
     @cached_property
     def _events(self) -> SimpleQueue[Progress | None]:
@@ -91,22 +96,27 @@ def _listen(events: SimpleQueue[Progress | None], observer: Observer) -> None:
         observer(event)
 
 
-def _prepare_worker(events: SimpleQueue[Progress | None], log: str) -> None:
+def _prepare_worker(events: SimpleQueue[Progress | None], log: str, scratch: str) -> None:
     global _events  # noqa: PLW0603  # an initializer has no other way to hand something to the tasks
     _events = events
-    # Ctrl-C goes to the whole terminal group; the parent decides when workers end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with_parent()
+    _prepare_process(scratch)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(descriptor, sys.stdout.fileno())
     os.dup2(descriptor, sys.stderr.fileno())
     os.close(descriptor)
 
 
-def _watched(target: Callable[..., None], *args: object) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with_parent()
+def _watched(scratch: str, target: Callable[..., None], *args: object) -> None:
+    _prepare_process(scratch)
     target(*args)
+
+
+def _prepare_process(scratch: str) -> None:
+    # Ctrl-C goes to the whole terminal group; the parent decides when workers end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # TensorFlow leaves files of generated code in the temporary folder of a process that is killed.
+    tempfile.tempdir = scratch
+    _die_with_parent()
 
 
 def _die_with_parent() -> None:
