@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 import zlib
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from serving.embedded.run import Runner
     from serving.embedded.servable import Servable
     from serving.embedded.signatures import TensorSpec
+
+log = logging.getLogger("serving.embedded")
 
 _INFER = re.compile(
     rb"/v1/models/([^/:]+)(?:(?:/versions/(\d+))|(?:/labels/([^/:]+)))?:(classify|regress|predict)", re.IGNORECASE
@@ -87,10 +90,11 @@ class Exchange:
         self._servable: Servable | None = None
 
     def begin(self) -> None:
+        """Answer now or later, exactly once."""
         try:
             self._dispatch()
-        except ServingError as error:
-            self.fail(error)
+        except Exception as error:  # noqa: BLE001  # a fault of ours must not leave the client without an answer
+            self.fail(_as_serving_error(error))
 
     def _dispatch(self) -> None:
         request = self._request
@@ -145,8 +149,8 @@ class Exchange:
     def _infer_elsewhere(self, model: _Model) -> None:
         try:
             self._infer(model)
-        except ServingError as error:
-            self._context.loop.call_soon_threadsafe(self.fail, error)
+        except Exception as error:  # noqa: BLE001  # as in `begin`
+            self._context.loop.call_soon_threadsafe(self.fail, _as_serving_error(error))
 
     def _infer(self, model: _Model) -> None:
         body = _decoded_body(self._request, self._context.max_body_bytes)
@@ -156,7 +160,7 @@ class Exchange:
                 self._predict(model, body)
             else:
                 self._examples(model, body)
-        except ServingError:
+        except BaseException:
             self._release()
             raise
 
@@ -252,8 +256,15 @@ def _written(
         return outcome
     try:
         return finish(outcome)
-    except ServingError as error:
+    except Exception as error:  # noqa: BLE001  # a fault of ours must not leave the client without an answer
+        return _as_serving_error(error)
+
+
+def _as_serving_error(error: Exception) -> ServingError:
+    if isinstance(error, ServingError):
         return error
+    log.error("a request failed", exc_info=error)
+    return ServingError(Code.INTERNAL, "Internal error; the server's log has the details")
 
 
 def _decoded_body(request: Request, limit: int) -> bytes:

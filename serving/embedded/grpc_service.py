@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from serving.embedded.metrics import Metrics
     from serving.embedded.run import Runner
     from serving.embedded.servable import Servable
+
+log = logging.getLogger("serving.embedded")
 
 _LONGEST_MESSAGE = 1024
 _GRPC_CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -203,6 +206,10 @@ def _rpc(operation: Callable[[Any], Any], metrics: Metrics, api: str) -> Callabl
             if api:
                 metrics.requests.add(name, error.code.name)
             context.abort(_GRPC_CODES[error.code.value], _shortened(error.message))
+        except Exception:
+            # A fault of ours: the client must hear of it, and the log must explain it.
+            log.exception("a request failed")
+            context.abort(grpc.StatusCode.INTERNAL, "Internal error; the server's log has the details")
         if api:
             metrics.requests.add(name, Code.OK.name)
             micros = (time.perf_counter() - started) * 1e6
@@ -213,9 +220,9 @@ def _rpc(operation: Callable[[Any], Any], metrics: Metrics, api: str) -> Callabl
 
 
 def _model_name(request: Any) -> str:
-    if hasattr(request, "tasks"):
-        return str(request.tasks[0].model_spec.name) if request.tasks else ""
-    return str(request.model_spec.name)
+    """The model that a prediction is asked of, for the metrics."""
+    spec = request.tasks[0].model_spec if getattr(request, "tasks", None) else getattr(request, "model_spec", None)
+    return spec.name if spec is not None else ""
 
 
 def _shortened(message: str) -> str:

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,9 @@ wrk.method = "POST"
 wrk.body = file:read("*a")
 wrk.headers["Content-Type"] = "application/json"
 done = function(summary, latency, requests)
+  local e = summary.errors
   io.write(string.format("FIGURES %d %d %.3f %.3f %.3f\\n", summary.requests,
-    summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout,
-    summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
+    e.status + e.connect + e.read + e.write + e.timeout, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
 end
 """
 
@@ -91,12 +91,14 @@ def _figures(times: list[float], wall: float) -> dict[str, float]:
 
 
 def rest(port: int, name: str, body: Path, connections: int, seconds: float) -> Figures:
-    """wrk with so many connections."""
+    """Load from `wrk` with so many connections."""
     script = body.with_suffix(".lua")
     script.write_text(_WRK_BODY.format(body=body))
     out = subprocess.run(
-        ["wrk", f"-t{min(connections, 2)}", f"-c{connections}", f"-d{seconds}s", "-s", str(script)]
-        + [f"http://127.0.0.1:{port}/v1/models/{name}:predict"],
+        [
+            *("wrk", f"-t{min(connections, 2)}", f"-c{connections}", f"-d{seconds:.0f}s", "-s", str(script)),
+            f"http://127.0.0.1:{port}/v1/models/{name}:predict",
+        ],
         stdout=subprocess.PIPE,
         check=True,
         text=True,
@@ -109,13 +111,22 @@ def rest(port: int, name: str, body: Path, connections: int, seconds: float) -> 
     )
 
 
-def grpc_load(
-    port: int, name: str, tensor: str, batch: int, shape: tuple[int, ...], connections: int, seconds: float
-) -> Figures:
+@dataclass(frozen=True, kw_only=True)
+class GrpcLoad:
+    """What the gRPC clients send."""
+
+    port: int
+    name: str
+    tensor: str
+    shape: tuple[int, ...]
+    connections: int
+    seconds: float
+
+
+def grpc_load(load: GrpcLoad) -> Figures:
     """So many clients, each asking again as soon as it has its answer; one process, as light as grpcio allows."""
     out = subprocess.run(
-        [sys.executable, __file__, "--grpc", str(port), name, tensor, str(batch), json.dumps(shape)]
-        + [str(connections), str(seconds)],
+        [sys.executable, __file__, "--grpc", json.dumps(asdict(load))],
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -125,34 +136,34 @@ def grpc_load(
     return Figures(**json.loads(out.splitlines()[-1]))
 
 
-def _measure_grpc(
-    port: int, name: str, tensor: str, batch: int, shape: list[int], connections: int, seconds: float
-) -> None:
+def _measure_grpc(load: GrpcLoad) -> None:
     import grpc
     import numpy as np
     from tensorflow_serving.apis import predict_pb2
 
     request = predict_pb2.PredictRequest()
-    request.model_spec.name = name
-    proto = request.inputs[tensor]
+    request.model_spec.name = load.name
+    proto = request.inputs[load.tensor]
     proto.dtype = 1
-    for size in (batch, *shape):
+    for size in load.shape:
         proto.tensor_shape.dim.add().size = size
-    proto.tensor_content = np.full((batch, *shape), 0.5, np.float32).tobytes()
+    proto.tensor_content = np.full(load.shape, 0.5, np.float32).tobytes()
     payload = request.SerializeToString()
     times: list[float] = []
-    until = time.perf_counter() + seconds + 0.5
+    until = time.perf_counter() + load.seconds + 0.5
 
     def client() -> None:
         options = [("grpc.use_local_subchannel_pool", 1)]
-        with grpc.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
-            call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+        with grpc.insecure_channel(f"127.0.0.1:{load.port}", options=options) as channel:
+            call = channel.unary_unary(
+                "/tensorflow.serving.PredictionService/Predict", lambda raw: raw, lambda raw: raw
+            )
             call(payload)
             while (start := time.perf_counter()) < until:
                 call(payload)
                 times.append(time.perf_counter() - start)
 
-    threads = [threading.Thread(target=client) for _ in range(connections)]
+    threads = [threading.Thread(target=client) for _ in range(load.connections)]
     started = time.perf_counter()
     for thread in threads:
         thread.start()
@@ -199,23 +210,31 @@ def report(asked: Any, folder: Path) -> None:
             body.write_bytes(json_body(batch, shape))
             for round_number in range(asked.rounds):
                 bare = in_process(str(version), batch, asked.seconds)
-                print(
-                    f"\nbatch {batch}, round {round_number + 1}: in-process {bare.rate:.0f}/s, {bare.median * 1000:.0f} us"
-                )
+                print(f"\nbatch {batch}, round {round_number + 1}: in-process {bare.rate:.0f}/s, {bare.median:.3f} ms")
                 for connections in map(int, asked.connections.split(",")):
-                    rows = {
-                        "REST": rest(plain.rest, name, body, connections, asked.seconds),
-                        "REST batching": rest(batching.rest, name, body, connections, asked.seconds),
-                    }
-                    if not asked.no_grpc:
-                        for label, server in (("gRPC", plain), ("gRPC batching", batching)):
-                            rows[label] = grpc_load(server.grpc, name, tensor, batch, shape, connections, asked.seconds)
-                    for label, got in rows.items():
-                        print(
-                            f"  {connections:3d} connections  {label:14s} {got.rate:7.0f}/s = {got.rate / bare.rate:5.2f} x in-process"
-                            f"   median {got.median:7.2f} ms = {got.median / bare.median:5.2f} x   p99 {got.p99:7.2f} ms"
-                            + (f"   {got.errors} ERRORS" if got.errors else "")
+                    for label, server in (("", plain), (" batching", batching)):
+                        _print(
+                            f"REST{label}", connections, rest(server.rest, name, body, connections, asked.seconds), bare
                         )
+                        load = GrpcLoad(
+                            port=server.grpc,
+                            name=name,
+                            tensor=tensor,
+                            shape=(batch, *shape),
+                            connections=connections,
+                            seconds=asked.seconds,
+                        )
+                        if not asked.no_grpc:
+                            _print(f"gRPC{label}", connections, grpc_load(load), bare)
+
+
+def _print(label: str, connections: int, got: Figures, bare: Figures) -> None:
+    print(
+        f"  {connections:3d} connections  {label:14s} {got.rate:7.0f}/s = {got.rate / bare.rate:5.2f} x in-process"
+        f"   median {got.median:7.2f} ms = {got.median / bare.median:5.2f} x   p99 {got.p99:7.2f} ms"
+        f"{f'   {got.errors} ERRORS' if got.errors else ''}",
+        flush=True,
+    )
 
 
 def _input_of(version: Path) -> tuple[str, tuple[int, ...]]:
@@ -230,9 +249,6 @@ if __name__ == "__main__":
     if "--in-process" in sys.argv:
         _measure_in_process(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
     elif "--grpc" in sys.argv:
-        port, model_name, tensor_name, batch_size, sizes, clients, duration = sys.argv[2:]
-        _measure_grpc(
-            int(port), model_name, tensor_name, int(batch_size), json.loads(sizes), int(clients), float(duration)
-        )
+        _measure_grpc(GrpcLoad(**json.loads(sys.argv[2])))
     else:
         main()

@@ -1,4 +1,4 @@
-"""Replays exchanges recorded from a genuine TensorFlow Serving against the embedded server, and compares the answers."""
+"""Replays exchanges recorded from a genuine TensorFlow Serving against the embedded server."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.conformance.server_process import Server, serving
 
-_NUMBER = re.compile(rb"-?(?:NaN|Infinity|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)")
 _NODE = re.compile(r"\[\[\{\{.*", re.DOTALL)
 _ABORTED = -1
 _UNORDERED = ("/metadata",)
@@ -45,42 +45,69 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
-def replay_rest(path: Path, models: Path) -> Tally:
-    """Every exchange of one file, in order, each run of equal server settings on one server."""
+class Servers:
+    """One server for each set of recorded settings, started when it is first asked for."""
+
+    def __init__(self, models: Path, closing: ExitStack) -> None:
+        self._models = models
+        self._closing = closing
+        self._running: dict[str, tuple[Server, Path]] = {}
+
+    def for_settings(self, settings: Mapping[str, Any]) -> tuple[Server, Path]:
+        """The server and the folder that its flags call `{MODELS}`."""
+        key = json.dumps(settings, sort_keys=True)
+        if key not in self._running:
+            root = linked_models(self._models, Path(self._closing.enter_context(tempfile.TemporaryDirectory())))
+            self._running[key] = (self._closing.enter_context(serving(settings, root)), root)
+        return self._running[key]
+
+
+def linked_models(models: Path, into: Path) -> Path:
+    """A folder that holds the recorded models and may be written to."""
+    for model in models.iterdir():
+        (into / model.name).symlink_to(model)
+    return into
+
+
+def replay_rest(path: Path, servers: Servers) -> Tally:
+    """Every exchange of one file, in order."""
     tally = Tally()
-    for settings, exchanges in _by_server(read_lines(path)):
-        with _server(settings, models) as (server, root):
-            for exchange in exchanges:
-                got = ask(server.rest, exchange["request"])
-                tally.note(exchange["id"], difference(exchange["request"], exchange["response"], got, root))
-                if not server.is_running:
-                    tally.different[exchange["id"]] = "the server died"
-                    return tally
+    for exchange in read_lines(path):
+        server, root = servers.for_settings(exchange["server"])
+        got = ask(server.rest, exchange["request"])
+        tally.note(exchange["id"], difference(exchange["request"], exchange["response"], got, root))
+        if not server.is_running:
+            tally.different[exchange["id"]] = "the server died"
+            break
     return tally
 
 
-def replay_rpc(path: Path, models: Path) -> Tally:
+def replay_rpc(path: Path, servers: Servers) -> Tally:
     """Every call of one file."""
     tally = Tally()
-    for settings, calls in _by_server(read_lines(path)):
-        with _server(settings, models) as (server, _root):
-            for call in calls:
-                tally.note(call["id"], rpc_difference(server, call))
+    for call in read_lines(path):
+        server, _ = servers.for_settings(call["server"])
+        tally.note(call["id"], rpc_difference(server, call))
     return tally
 
 
 def replay_lifecycle(path: Path, models: Path) -> Tally:
-    """Each sequence on a server of its own, whose model folder the steps change."""
+    """Each sequence on a server of its own, side by side, for they mostly wait."""
+    sequences = read_lines(path)
     tally = Tally()
-    for sequence in read_lines(path):
-        with tempfile.TemporaryDirectory() as folder:
-            root = Path(folder)
-            for model in models.iterdir():
-                (root / model.name).symlink_to(model)
-            for start in sequence["start"]:
-                _put(root, start)
-            tally.note(sequence["id"], _sequence_difference(sequence, root))
+    with ThreadPoolExecutor(4) as threads:
+        findings = threads.map(lambda sequence: _replay_sequence(sequence, models), sequences)
+        for sequence, finding in zip(sequences, findings, strict=True):
+            tally.note(sequence["id"], finding)
     return tally
+
+
+def _replay_sequence(sequence: Mapping[str, Any], models: Path) -> str | None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = linked_models(models, Path(folder))
+        for start in sequence["start"]:
+            _put(root, start)
+        return _sequence_difference(sequence, root)
 
 
 def _sequence_difference(sequence: Mapping[str, Any], root: Path) -> str | None:
@@ -134,27 +161,6 @@ def _put(root: Path, what: Mapping[str, Any]) -> None:
     else:
         (root / what["file"]).parent.mkdir(parents=True, exist_ok=True)
         (root / what["file"]).write_text("")
-
-
-def _by_server(lines: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    group: list[dict[str, Any]] = []
-    for line in lines:
-        if group and line["server"] != group[0]["server"]:
-            yield group[0]["server"], group
-            group = []
-        group.append(line)
-    if group:
-        yield group[0]["server"], group
-
-
-@contextmanager
-def _server(settings: Mapping[str, Any], models: Path) -> Iterator[tuple[Server, Path]]:
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        for model in models.iterdir():
-            (root / model.name).symlink_to(model)
-        with serving(settings, root, await_ready=True) as server:
-            yield server, root
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -297,7 +303,7 @@ def rpc_difference(server: Server, call: Mapping[str, Any]) -> str | None:
         got = invoke(base64.b64decode(call["request_b64"]), timeout=20)
         code, message = 0, ""
     except grpc.RpcError as error:
-        got, code, message = None, error.code().value[0], error.details()
+        got, code, message = None, error.code().value[0], error.details() or ""
     if call["code"] == _ABORTED:
         return None if code == 3 else f"want a refusal, got {code} {message}"
     want_message, got_message = _NODE.sub("", call["message"]), _NODE.sub("", message)
