@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 TRIPOINT := .venv/bin/tripoint
 
-.PHONY: help setup setup-dev demo test test-all check format unit bench lock clean docker
+.PHONY: help setup setup-dev demo test test-all check format unit bench bench-serving docs lock clean docker
 
 help: ## this menu
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -38,8 +38,14 @@ format: setup-dev ## let the formatters have their way
 bench: setup-dev ## how long a cold run, a second run and --help take, as ratios
 	.venv/bin/python tests/bench/bench_run.py
 
+bench-serving: setup-dev ## how fast the embedded server is, as ratios to the bare call
+	.venv/bin/python tests/bench/bench_serving.py
+
 docker: ## a Docker daemon, when this is a machine where we may start one
 	@scripts/docker-daemon.sh
+
+docs: setup-dev ## docs/cli.md from the commands' own help
+	PYTHONPATH=. .venv/bin/python scripts/cli_docs.py > docs/cli.md
 
 lock: ## resolve the requirements anew
 	scripts/lock.sh

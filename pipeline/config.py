@@ -55,11 +55,11 @@ class ServeConfig(_Table, frozen=True):
 
 
 class EdgeConfig(_Table, frozen=True):
-    """`command` goes before the interpreter: `["ssh", "pi@device"]` runs it elsewhere."""
+    """`python` counts from the folder that holds `edge/`; `command` goes before it: `["ssh", "pi@device"]`."""
 
     libraries: tuple[EdgeLibrary, ...] = ("tflite-runtime", "litert")
     threads: int = 1
-    python: str | None = None
+    python: str = "edge/.venv/bin/python"
     command: tuple[str, ...] = ()
 
 

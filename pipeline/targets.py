@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge.runtime import EdgeProcess
-
 from pipeline.config import Config
 from pipeline.core.artifact import Format
 from pipeline.core.progress import Observer, nobody
@@ -47,7 +46,7 @@ def targets(config: Config, model: str, workers: Workers, observer: Observer = n
                     library=library,
                     threads=config.edge.threads,
                     command=config.edge.command,
-                    **({} if config.edge.python is None else {"python": config.edge.python}),
+                    python=config.edge.python,
                 ),
                 variant="",
             )
