@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from safetensors.numpy import save_file
 
 from export.saved_model_from_keras import saved_model_from_keras
 from export.tfjs_from_saved_model import tfjs_from_saved_model
@@ -45,7 +46,6 @@ def _pair(folder: Path) -> None:
     """Two inputs and three outputs of three types, named so that no pairing by position or alphabet is right."""
     module = tf.Module()
 
-    @tf.function(input_signature=[tf.TensorSpec([None, 1], tf.float32), tf.TensorSpec([None, 3], tf.float32)])
     def serve(subtrahend: tf.Tensor, minuend: tf.Tensor) -> dict[str, tf.Tensor]:
         return {
             "z_difference": minuend - subtrahend,
@@ -53,14 +53,19 @@ def _pair(folder: Path) -> None:
             "m_rounded": tf.cast(tf.round(minuend), tf.int32),
         }
 
-    tf.saved_model.save(module, str(folder / "saved/1"), signatures={"serving_default": serve})
+    subtrahend, minuend = tf.TensorSpec([None, 1], tf.float32), tf.TensorSpec([None, 3], tf.float32)
+    signed = tf.function(serve, input_signature=[subtrahend, minuend])
+    tf.saved_model.save(module, str(folder / "saved/1"), signatures={"serving_default": signed})
     signature = Signature(
         name="serving_default",
         inputs=(_spec("minuend", "float32", 3), _spec("subtrahend", "float32", 1)),
         outputs=(_spec("z_difference", "float32", 3), _spec("a_larger", "bool", 3), _spec("m_rounded", "int32", 3)),
     )
     random = np.random.default_rng(0)
-    samples = {spec.name: random.normal(size=(20, *spec.shape[1:])).astype(np.float32) * 9 for spec in signature.inputs}
+    samples = {
+        "minuend": random.normal(size=(20, 3)).astype(np.float32) * 9,
+        "subtrahend": random.normal(size=(20, 1)).astype(np.float32) * 9,
+    }
     _finish(folder, signature, samples, (Precision.FLOAT32,))
 
 
@@ -68,14 +73,14 @@ def _loop(folder: Path) -> None:
     """A loop whose length depends on the data, which TF.js runs asynchronously only."""
     module = tf.Module()
 
-    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32)])
     def serve(start: tf.Tensor) -> dict[str, tf.Tensor]:
         grown = start
         while tf.reduce_max(grown) < 100.0:
             grown = grown * 2.0
         return {"grown": grown}
 
-    tf.saved_model.save(module, str(folder / "saved/1"), signatures={"serving_default": serve})
+    signed = tf.function(serve, input_signature=[tf.TensorSpec([None, 2], tf.float32)])
+    tf.saved_model.save(module, str(folder / "saved/1"), signatures={"serving_default": signed})
     signature = Signature(
         name="serving_default", inputs=(_spec("start", "float32", 2),), outputs=(_spec("grown", "float32", 2),)
     )
@@ -90,10 +95,11 @@ def _finish(folder: Path, signature: Signature, samples: Tensors, precisions: tu
     saved = folder / "saved/1"
     function = tf.saved_model.load(str(saved)).signatures[signature.name]
     answers = function(**{name: tf.constant(array) for name, array in samples.items()})
-    np.savez(folder / SAMPLES_FILE, **samples)
-    np.savez(folder / ANSWERS_FILE, **{name: tensor.numpy() for name, tensor in answers.items()})
+    save_file(dict(samples), folder / SAMPLES_FILE)
+    save_file({name: tensor.numpy() for name, tensor in answers.items()}, folder / ANSWERS_FILE)
     (folder / SIGNATURE_FILE).write_text(json.dumps(signature.to_json()))
     for precision in precisions:
+        (folder / precision).mkdir()
         tfjs_from_saved_model(saved, into=folder / precision, signature=signature, precision=precision)
 
 

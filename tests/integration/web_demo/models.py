@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+from safetensors.numpy import load_file
 
 from pipeline.core.artifact import Artifact, Format, Precision
 from pipeline.core.signature import Signature, Tensors
@@ -27,13 +27,12 @@ class TestModel:
 
     @staticmethod
     def read(folder: Path) -> TestModel:
-        with np.load(folder / SAMPLES_FILE) as samples, np.load(folder / ANSWERS_FILE) as want:
-            return TestModel(
-                folder=folder,
-                signature=Signature.from_json(json.loads((folder / SIGNATURE_FILE).read_text())),
-                samples=dict(samples),
-                want=dict(want),
-            )
+        return TestModel(
+            folder=folder,
+            signature=Signature.from_json(json.loads((folder / SIGNATURE_FILE).read_text())),
+            samples=load_file(folder / SAMPLES_FILE),
+            want=load_file(folder / ANSWERS_FILE),
+        )
 
     def artifact(self, precision: Precision = Precision.FLOAT32, *, path: Path | None = None) -> Artifact:
         """The TF.js artifact, or what stands in `path` under its name."""

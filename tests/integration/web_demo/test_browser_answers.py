@@ -25,7 +25,7 @@ PROBABILITIES = "probabilities"
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_every_backend_answers_as_tensorflow_does(
     session: BrowserSession, digits: TestModel, backend: str, precision: Precision
-):
+) -> None:
     """A user would ship a demo that recognises other digits than the model that was tested."""
     with session.load(digits.artifact(precision), backend) as runner:
         answers = runner.run(digits.samples, batch_size=64)
@@ -38,7 +38,7 @@ def test_every_backend_answers_as_tensorflow_does(
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_all_batch_sizes_give_the_same_answers_in_the_order_asked(
     session: BrowserSession, digits: TestModel, backend: str
-):
+) -> None:
     """A last, shorter batch that is dropped or doubled would go unseen, and so would a batch out of its place."""
     with session.load(digits.artifact(), backend) as runner:
         answers = {size: runner.run(digits.samples, batch_size=size) for size in (1, 7, 64)}
@@ -49,7 +49,7 @@ def test_all_batch_sizes_give_the_same_answers_in_the_order_asked(
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_the_same_question_gets_the_same_bits_again(session: BrowserSession, digits: TestModel, backend: str):
+def test_the_same_question_gets_the_same_bits_again(session: BrowserSession, digits: TestModel, backend: str) -> None:
     """A backend that reuses memory wrongly is right once and wrong later."""
     with session.load(digits.artifact(), backend) as runner:
         first, second = (runner.run(digits.samples, batch_size=7).outputs[PROBABILITIES] for _ in range(2))
@@ -57,7 +57,7 @@ def test_the_same_question_gets_the_same_bits_again(session: BrowserSession, dig
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_tensors_of_every_type_are_paired_by_name(session: BrowserSession, pair: TestModel, backend: str):
+def test_tensors_of_every_type_are_paired_by_name(session: BrowserSession, pair: TestModel, backend: str) -> None:
     """Pairing by position swaps inputs of one type silently."""
     with session.load(pair.artifact(), backend) as runner:
         got = runner.run(pair.samples, batch_size=6).outputs
@@ -68,7 +68,7 @@ def test_tensors_of_every_type_are_paired_by_name(session: BrowserSession, pair:
 
 
 @pytest.mark.parametrize("backend", ["wasm", "cpu"])
-def test_special_values_survive_the_way_there_and_back(session: BrowserSession, pair: TestModel, backend: str):
+def test_special_values_survive_the_way_there_and_back(session: BrowserSession, pair: TestModel, backend: str) -> None:
     """A NaN that turns to 0 on the way would hide the very fault that parity is to find."""
     special = np.array([[np.nan, np.inf, -np.inf], [-0.0, 1e-40, 3.4e38]], np.float32)
     zero = np.zeros((2, 1), np.float32)
@@ -77,7 +77,7 @@ def test_special_values_survive_the_way_there_and_back(session: BrowserSession, 
     np.testing.assert_array_equal(got.view(np.uint32), (special - zero).view(np.uint32))
 
 
-def test_nan_stays_nan_on_webgl(session: BrowserSession, pair: TestModel):
+def test_nan_stays_nan_on_webgl(session: BrowserSession, pair: TestModel) -> None:
     """WebGL may flush the smallest numbers, but a NaN has to stay one."""
     special = np.array([[np.nan, 1.0, 2.0]], np.float32)
     with session.load(pair.artifact(), "webgl") as runner:
@@ -85,14 +85,14 @@ def test_nan_stays_nan_on_webgl(session: BrowserSession, pair: TestModel):
     np.testing.assert_array_equal(answers.outputs["z_difference"], special)
 
 
-def test_a_model_with_a_loop_runs(session: BrowserSession, loop: TestModel):
+def test_a_model_with_a_loop_runs(session: BrowserSession, loop: TestModel) -> None:
     """Models with loops or branches run by another call of TF.js, and would fail at their first sample."""
     with session.load(loop.artifact(), "wasm") as runner:
         got = runner.run(loop.samples, batch_size=2).outputs["grown"]
     np.testing.assert_array_equal(got, loop.want["grown"])
 
 
-def test_what_ran_is_said_by_the_browser_itself(session: BrowserSession, digits: TestModel):
+def test_what_ran_is_said_by_the_browser_itself(session: BrowserSession, digits: TestModel) -> None:
     """A report that repeats what was asked for would not show that TF.js fell back to another backend."""
     details = {}
     for backend in BACKENDS:
@@ -107,7 +107,9 @@ def test_what_ran_is_said_by_the_browser_itself(session: BrowserSession, digits:
 
 
 @pytest.mark.parametrize("backend", ["webgpu", "tpu"])
-def test_a_backend_that_does_not_start_is_refused_by_name(session: BrowserSession, digits: TestModel, backend: str):
+def test_a_backend_that_does_not_start_is_refused_by_name(
+    session: BrowserSession, digits: TestModel, backend: str
+) -> None:
     """TF.js would quietly run on another backend, and the report would compare that one."""
     with pytest.raises(TargetFailed, match=backend), session.load(digits.artifact(), backend):
         pass
@@ -117,7 +119,7 @@ def test_a_backend_that_does_not_start_is_refused_by_name(session: BrowserSessio
 
 def test_an_artifact_of_another_signature_is_told_by_its_output(
     session: BrowserSession, digits: TestModel, tmp_path: Path
-):
+) -> None:
     """An output that is missing must fail by name; comparing what happens to be there would prove nothing."""
     renamed = _changed_copy(digits, tmp_path, lambda text: text.replace('"probabilities"', '"scores"'))
     with (
@@ -127,7 +129,7 @@ def test_an_artifact_of_another_signature_is_told_by_its_output(
         runner.run(digits.samples, batch_size=64)
 
 
-def test_truncated_weights_do_not_load(session: BrowserSession, digits: TestModel, tmp_path: Path):
+def test_truncated_weights_do_not_load(session: BrowserSession, digits: TestModel, tmp_path: Path) -> None:
     """A weight file that was cut short, as by a full disk, must not answer with whatever memory holds."""
     cut = tmp_path / "cut"
     shutil.copytree(digits.artifact().path, cut)
@@ -137,13 +139,13 @@ def test_truncated_weights_do_not_load(session: BrowserSession, digits: TestMode
         pass
 
 
-def test_a_folder_without_a_model_does_not_load(session: BrowserSession, digits: TestModel, tmp_path: Path):
+def test_a_folder_without_a_model_does_not_load(session: BrowserSession, digits: TestModel, tmp_path: Path) -> None:
     """The message has to say that the file is missing, not that JSON has an unexpected token."""
     with pytest.raises(TargetFailed, match="404"), session.load(digits.artifact(path=tmp_path), "cpu"):
         pass
 
 
-def test_inputs_of_the_wrong_shape_are_refused(session: BrowserSession, digits: TestModel):
+def test_inputs_of_the_wrong_shape_are_refused(session: BrowserSession, digits: TestModel) -> None:
     """The page goes on afterwards: one wrong question must not end the comparison of all other artifacts."""
     with session.load(digits.artifact(), "cpu") as runner:
         with pytest.raises(TargetFailed, match="shape"):
@@ -151,7 +153,7 @@ def test_inputs_of_the_wrong_shape_are_refused(session: BrowserSession, digits: 
         assert len(runner.run(digits.samples, batch_size=64).call_seconds) == 6
 
 
-def test_a_large_batch_travels_whole(session: BrowserSession, pair: TestModel):
+def test_a_large_batch_travels_whole(session: BrowserSession, pair: TestModel) -> None:
     """Real images are megabytes a sample: the way there and back must not be what breaks."""
     random = np.random.default_rng(1)
     samples = {
