@@ -56,7 +56,7 @@ class RunnerProcess:
         except _TooLate:
             self._kill()
             raise TargetFailed(
-                f"{self.name}: `{question.header['do']}` gave no sign of life for {silent_for_seconds:g} s{self._said()}",
+                f"{self.name}: `{question.header['do']}` said nothing for {silent_for_seconds:g} s{self._said()}",
                 hint=f"the runner was killed; its log is {self.log}",
             ) from None
         except NotAFrame as error:

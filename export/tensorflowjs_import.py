@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import warnings
 from types import ModuleType
 from typing import Any
 
@@ -28,8 +29,12 @@ def graph_model_converter() -> Any:
     # These look for a `jax` module at their own import, and must not find the stand-in.
     import keras  # noqa: F401
     import tensorflow as tf  # noqa: F401
-    import tensorflow_hub  # noqa: F401
     import tf_keras  # noqa: F401
+
+    with warnings.catch_warnings():
+        # It asks for pkg_resources, which is why requirements hold setuptools below 81.
+        warnings.filterwarnings("ignore", "pkg_resources is deprecated")
+        import tensorflow_hub  # noqa: F401
 
     absent = [name for name in _STAND_INS if name not in sys.modules]
     for name in absent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, assert_never
@@ -36,7 +37,10 @@ def tflite_from_saved_model(
         converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[signature.name])
         _set_precision(tf, converter, precision, signature.name, representative)
         try:
-            content = converter.convert()
+            with warnings.catch_warnings():
+                # The quantizer itself still uses it; the warning is not for us.
+                warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
+                content = converter.convert()
         except (ConverterError, ValueError, RuntimeError, tf.errors.OpError) as error:
             raise ConversionFailed(
                 f"{label}: TFLite's converter refused the model: {_gist(str(error))}",
