@@ -30,8 +30,9 @@ wrk.body = file:read("*a")
 wrk.headers["Content-Type"] = "application/json"
 done = function(summary, latency, requests)
   local e = summary.errors
-  io.write(string.format("FIGURES %d %d %.3f %.3f %.3f\\n", summary.requests,
-    e.status + e.connect + e.read + e.write + e.timeout, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
+  local failed = e.status + e.connect + e.read + e.write + e.timeout
+  io.write(string.format("FIGURES %d %d %.3f %.3f %.3f\\n", summary.requests, failed,
+    summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
 end
 """
 
