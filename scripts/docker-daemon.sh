@@ -52,12 +52,19 @@ if ! command -v dockerd >/dev/null; then
 fi
 
 log=/var/log/tripoint-dockerd.log
-# A session of its own, so that neither Ctrl-C nor the end of `make` takes it down.
-setsid --fork dockerd >>"$log" 2>&1 </dev/null
-for _ in $(seq 150); do
-  answers && exit 0
-  sleep 0.2
+daemon=
+SECONDS=0
+until answers; do
+  if [ "$SECONDS" -ge 60 ]; then
+    echo "docker-daemon: dockerd did not answer within 60 s; the end of $log:" >&2
+    tail -n 20 "$log" >&2
+    exit 1
+  fi
+  # One that is just going down still holds its pid file, and then ours gives up at once; so it is started until it stays.
+  if [ -z "$daemon" ] || ! kill -0 "$daemon" 2>/dev/null; then
+    # A session of its own, so that neither Ctrl-C nor the end of `make` takes it down.
+    setsid dockerd >>"$log" 2>&1 </dev/null &
+    daemon=$!
+  fi
+  sleep 0.5
 done
-echo "docker-daemon: dockerd did not answer within 30 s; the end of $log:" >&2
-tail -n 20 "$log" >&2
-exit 1

@@ -84,12 +84,14 @@ class ContainerServer:
 
     @property
     def details(self) -> Mapping[str, str]:
+        """With the limits that the daemon really set: a rootless one may be unable to, and drops them."""
+        host = self._container.attrs.get("HostConfig", {}) if self._container is not None else {}
         return {
             "image": self._image_name,
             "digest": digest_of(self._image),
             "platform": self._confinement.platform,
-            "memory_mb": str(self._confinement.memory_mb or "no limit"),
-            "cpus": str(self._confinement.cpus or "no limit"),
+            "memory_mb": str(int(host.get("Memory") or 0) // 2**20 or "no limit"),
+            "cpus": f"{int(host.get('NanoCpus') or 0) / 1e9:g}" if host.get("NanoCpus") else "no limit",
         }
 
     def start(self) -> None:

@@ -46,7 +46,8 @@ class FakeContainer:
         ports = {
             port: [{"HostIp": "x", "HostPort": str(40000 + int(port[:4]))}] for port in self.specification["ports"]
         }
-        return {"State": self.state, "NetworkSettings": {"Ports": ports}}
+        limits = {} if self.client.cannot_limit else {"Memory": 512 * 2**20, "NanoCpus": 1_500_000_000}
+        return {"State": self.state, "NetworkSettings": {"Ports": ports}, "HostConfig": limits}
 
     def start(self) -> None:
         if self.client.start_error is not None:
@@ -86,6 +87,7 @@ class FakeDocker:
     registry_error: APIError | None = None
     start_error: APIError | None = None
     gone: bool = False
+    cannot_limit: bool = False
     alive: list[FakeContainer] = field(default_factory=list)
     created: list[FakeContainer] = field(default_factory=list)
 

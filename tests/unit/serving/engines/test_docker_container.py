@@ -151,6 +151,17 @@ def test_the_report_names_the_image_by_digest_and_by_its_own_labels(tmp_path: Pa
     assert server.details["digest"] == "sha256:abcd"
 
 
+@pytest.mark.parametrize(
+    ("client", "limits"),
+    [(FakeDocker(), ("512", "1.5")), (FakeDocker(cannot_limit=True), ("no limit", "no limit"))],
+)
+def test_the_report_tells_the_limits_that_hold(client: FakeDocker, limits: tuple[str, str], tmp_path: Path) -> None:
+    """Rootless Docker drops limits on older kernels; a report that claims them explains the wrong crash."""
+    server = container(client, tmp_path)
+    server.start()
+    assert (server.details["memory_mb"], server.details["cpus"]) == limits
+
+
 def test_an_image_without_labels_is_named_by_its_reference(tmp_path: Path) -> None:
     """The official image has none."""
     assert container(FakeDocker(), tmp_path).runtime == ("tensorflow/serving", "2.21.0")
