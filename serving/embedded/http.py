@@ -141,6 +141,8 @@ class Connection(asyncio.Protocol):
         self._headers.setdefault(name.lower(), value)
 
     def on_headers_complete(self) -> None:
+        if not self._parser.get_http_version().startswith("1."):
+            raise _Refused(400)
         if self._parser.get_method() not in _METHODS:
             raise _Refused(501)
         length = self._headers.get(b"content-length", b"0")
