@@ -127,7 +127,10 @@ class ParityChannel:
             self._changed.notify_all()
 
     def _waiting(self, number: int) -> _Pending | None:
-        return self._pending if self._pending is not None and self._pending.number == number else None
+        pending = self._pending
+        if pending is None or pending.number != number or not self._still_waiting(pending):
+            return None
+        return pending
 
 
 _AGAIN = "run it again; if it happens again, the browser's log in the scratch folder says more"

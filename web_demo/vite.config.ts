@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 
 import { defineConfig } from 'vite';
 
-import { precache } from './vite/precache';
+import { precache } from './vite/precache.ts';
 
 const SERVICE_WORKER = 'service-worker';
 

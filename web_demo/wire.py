@@ -41,21 +41,29 @@ def _as_tfjs(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
             f"input {spec.name} is of type {spec.dtype}, which the parity page cannot carry",
             hint="TF.js targets take numbers and booleans; leave the browser out of `targets` for this model",
         )
-    want = np.float32 if kind == "f" else np.int32
+    want = np.dtype(np.float32 if kind == "f" else np.int32)
     if array.dtype == want:
         return array
-    # Values out of range change silently in the cast, or warn; the comparison below is what counts.
+    # A value out of range may warn, or wrap around silently; what counts is which values are still the same.
     with np.errstate(all="ignore"):
         cast = array.astype(want)
-    unequal = (cast.astype(array.dtype) != array) & ~((array != array) & (cast != cast))  # noqa: PLR0124  # NaN
+    unequal = ~_same(cast, array)
     if unequal.any():
         place = tuple(int(index) for index in np.argwhere(unequal)[0])
         raise TargetFailed(
-            f"input {spec.name} is {array.dtype}, TF.js has only {np.dtype(want)}, "
+            f"input {spec.name} is {array.dtype}, TF.js has only {want}, "
             f"and {int(unequal.sum())} of {array.size} values do not fit: the first is {array[place]} at {place}",
-            hint=f"export the model with a {np.dtype(want)} input, or compare it with samples that fit",
+            hint=f"export the model with a {want} input, or compare it with samples that fit",
         )
     return cast
+
+
+def _same(cast: NDArray[Any], array: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where the values are equal in the type that holds both; NaN counts as equal to NaN."""
+    if array.dtype.kind == "f":
+        return np.equal(cast, array) | (np.isnan(cast) & np.isnan(array))
+    limits = np.iinfo(cast.dtype)
+    return np.asarray((array >= limits.min) & (array <= limits.max), dtype=np.bool_)
 
 
 def decoded(body: bytes, signature: Signature, *, sample_count: int) -> Answers:

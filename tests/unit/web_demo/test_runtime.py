@@ -1,0 +1,81 @@
+"""The browser runtime before anything is started."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.errors import TargetFailed
+from web_demo.runtime import Browser, folder_digest
+
+
+@pytest.fixture
+def executable(tmp_path: Path) -> Path:
+    path = tmp_path / "chrome"
+    path.write_text("")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+@pytest.fixture
+def dist(tmp_path: Path) -> Path:
+    folder = tmp_path / "dist"
+    (folder / "assets").mkdir(parents=True)
+    (folder / "parity.html").write_text("page")
+    (folder / "assets/app.js").write_text("code")
+    return folder
+
+
+def test_nothing_is_missing_with_browser_and_page(executable: Path, dist: Path) -> None:
+    """A reason given wrongly skips targets that could run."""
+    assert Browser(executable=executable, page_dist=dist).missing() is None
+
+
+def test_a_missing_browser_is_said_with_its_path(tmp_path: Path, dist: Path) -> None:
+    """A typing error in tripoint.toml must not be hidden by another browser that was found."""
+    reason = Browser(executable=tmp_path / "chorme", page_dist=dist).missing()
+    assert reason is not None
+    assert "chorme" in reason
+
+
+def test_a_page_that_is_not_built_is_said_with_its_mend(executable: Path, tmp_path: Path) -> None:
+    """After a fresh clone this is the first thing that anyone meets."""
+    browser = Browser(executable=executable, page_dist=tmp_path / "none")
+    reason = browser.missing()
+    assert reason is not None
+    assert "make setup" in reason
+    with pytest.raises(TargetFailed, match="is not built"), browser.boot(tmp_path):
+        pass
+
+
+def test_settings_change_with_browser_and_page_and_with_nothing_else(executable: Path, dist: Path) -> None:
+    """Recordings must be made again after an update of the browser or of the page, and only then."""
+    browser = Browser(executable=executable, page_dist=dist)
+    before = browser.settings()
+    (dist / ".built").write_text("a mark that the set-up leaves")
+    os.utime(dist / "parity.html", (1, 1))
+    assert Browser(executable=executable, page_dist=dist).settings() == before
+    os.utime(executable, (1, 1))
+    updated = browser.settings()
+    assert updated != before
+    (dist / "assets/app.js").write_text("other code")
+    assert browser.settings() != updated
+
+
+def test_settings_cost_next_to_nothing(executable: Path, dist: Path) -> None:
+    """They are read for every `tripoint run` that has nothing to do."""
+    (dist / "assets/large.wasm").write_bytes(bytes(4_000_000))
+    began = time.perf_counter()
+    Browser(executable=executable, page_dist=dist).settings()
+    assert time.perf_counter() - began < 0.05
+
+
+def test_a_file_that_moves_changes_the_digest(dist: Path) -> None:
+    """Names are part of a page: the same bytes under other names are another one."""
+    before = folder_digest(dist)
+    (dist / "assets/app.js").rename(dist / "app.js")
+    assert folder_digest(dist) != before
