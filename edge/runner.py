@@ -44,7 +44,7 @@ def main() -> None:
 
 def _serve(library: Library, questions: BinaryIO, answers: BinaryIO) -> None:
     def send(frame: Frame) -> None:
-        answers.write(encoded(frame))
+        answers.writelines(encoded(frame))
         answers.flush()
 
     model: LoadedModel | None = None

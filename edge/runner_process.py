@@ -6,7 +6,6 @@ import os
 import select
 import signal
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,32 +46,35 @@ class RunnerProcess:
     def ask(self, question: Frame, *, silent_for_seconds: float) -> Frame:
         """The answer. Raises TargetFailed when the runner refuses, dies, prints, or says nothing for so long.
 
-        A runner that did anything else than answer or refuse is killed: it would be out of step.
+        A runner that was asked and neither answered nor refused is killed, whatever the reason: it is out of step.
         """
+        answered = False
         try:
             self._send(encoded(question), silent_for_seconds)
             while (answer := self._receive(silent_for_seconds)).header.get("running"):
                 pass
+            answered = True
         except _TooLate:
-            self._kill()
             raise TargetFailed(
                 f"{self.name}: `{question.header['do']}` said nothing for {silent_for_seconds:g} s{self._said()}",
                 hint=f"the runner was killed; its log is {self.log}",
             ) from None
-        except NotAFrame as error:
-            raise self._ended(str(error)) from error
-        except BrokenPipeError as error:
-            raise self._ended("it took no more") from error
+        except (NotAFrame, BrokenPipeError) as error:
+            raise self._ended(error) from error
+        finally:
+            if not answered:
+                self._kill()
         if "refused" in answer.header:
             raise TargetFailed(f"{self.name}: {answer.header['refused']}", hint=f"the runner's log is {self.log}")
         return answer
 
-    def _send(self, data: bytes, silent_for_seconds: float) -> None:
+    def _send(self, parts: Sequence[bytes], silent_for_seconds: float) -> None:
         descriptor = _pipe(self.process.stdin)
-        rest = memoryview(data)
-        while rest:
-            _wait_for(descriptor, select.POLLOUT, time.monotonic() + silent_for_seconds)
-            rest = rest[os.write(descriptor, rest) :]
+        for part in parts:
+            rest = memoryview(part)
+            while rest:
+                _wait_for(descriptor, select.POLLOUT, silent_for_seconds)
+                rest = rest[os.write(descriptor, rest) :]
 
     def _receive(self, silent_for_seconds: float) -> Frame:
         descriptor = _pipe(self.process.stdout)
@@ -81,7 +83,7 @@ class RunnerProcess:
             data = bytearray(count)
             filled = 0
             while filled < count:
-                _wait_for(descriptor, select.POLLIN, time.monotonic() + silent_for_seconds)
+                _wait_for(descriptor, select.POLLIN, silent_for_seconds)
                 read = os.readv(descriptor, [memoryview(data)[filled:]])
                 if read == 0:
                     break
@@ -93,13 +95,13 @@ class RunnerProcess:
             raise NotAFrame("it closed its end")
         return frame
 
-    def _ended(self, what_was_seen: str) -> TargetFailed:
+    def _ended(self, seen: Exception) -> TargetFailed:
+        """The error for a stream that broke off, or carries something else than frames."""
         try:
             status = self.process.wait(_END_WITHIN_SECONDS)
         except subprocess.TimeoutExpired:
-            self._kill()
             return TargetFailed(
-                f"{self.name}: {what_was_seen}{self._said()}",
+                f"{self.name}: {seen}{self._said()}",
                 hint="something prints into the runner's answers; on a device that is mostly a shell start-up file",
             )
         how = f"exit code {status}" if status >= 0 else f"killed by {signal.Signals(-status).name}"
@@ -156,11 +158,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _wait_for(descriptor: int, event: int, deadline: float) -> None:
+def _wait_for(descriptor: int, event: int, seconds: float) -> None:
     poll = select.poll()
     poll.register(descriptor, event)
     # Hanging up counts as ready: the read or write that follows finds out.
-    if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+    if not poll.poll(seconds * 1000):
         raise _TooLate
 
 

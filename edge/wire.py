@@ -51,11 +51,11 @@ class Frame:
     arrays: Arrays = field(default_factory=dict)
 
 
-def encoded(frame: Frame) -> bytes:
-    """The frame's bytes. Raises CannotTravel."""
+def encoded(frame: Frame) -> tuple[bytes, bytes]:
+    """The frame's bytes, in two parts to be sent one after the other. Raises CannotTravel."""
     header = json.dumps(frame.header).encode()
     payload = bytes_from_arrays({name: _plain(name, array) for name, array in frame.arrays.items()})
-    return b"".join((_LENGTHS.pack(MAGIC, len(header), len(payload)), header, payload))
+    return _LENGTHS.pack(MAGIC, len(header), len(payload)) + header, payload
 
 
 def read_frame(read_exactly: Callable[[int], bytes | bytearray]) -> Frame | None:

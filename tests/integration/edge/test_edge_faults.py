@@ -1,0 +1,172 @@
+"""What goes wrong with runners and files, for real: each a clear error, and never a process that stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.runtime import EdgeProcess
+from pipeline.core.artifact import Artifact, Precision
+from pipeline.core.errors import TargetFailed
+from pipeline.core.signature import Tensors
+from tests.integration.exported import Exported
+
+_GONE_WITHIN_SECONDS = 5.0
+
+
+def runner_of(parent: int, library: str) -> int:
+    """The id of the runner process that `parent` started."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (entry / "cmdline").read_bytes().split(b"\0")
+            ancestor = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if ancestor == parent and b"edge.runner" in command and library.encode() in command:
+            return int(entry.name)
+    raise AssertionError(f"process {parent} has no runner for {library}")
+
+
+def gone(process: int) -> bool:
+    deadline = time.monotonic() + _GONE_WITHIN_SECONDS
+    while time.monotonic() < deadline:
+        if not Path(f"/proc/{process}").exists():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+@pytest.fixture
+def long_work(small: Exported) -> Tensors:
+    """Samples that keep a runner busy for many seconds."""
+    return {"image": np.repeat(small.samples["image"], 400, axis=0)}
+
+
+@pytest.mark.parametrize("kept_bytes", [0, 1, 7, 100, 4096, 0.5, 0.99])
+def test_a_truncated_file_is_an_error_and_the_next_one_runs(
+    edge: EdgeProcess,
+    small: Exported,
+    small_tflite: Mapping[Precision, Artifact],
+    tmp_path: Path,
+    kept_bytes: float,
+) -> None:
+    """One damaged artifact must not take the verdict on the others with it, even if it brings the runtime down."""
+    whole = small_tflite[Precision.FLOAT32]
+    content = whole.path.read_bytes()
+    damaged = tmp_path / "damaged.tflite"
+    damaged.write_bytes(content[: int(kept_bytes if kept_bytes >= 1 else kept_bytes * len(content))])
+    with edge.boot(tmp_path) as session:
+        with (
+            pytest.raises(TargetFailed) as raised,
+            session.load(replace(whole, path=damaged), "") as runner,
+        ):
+            runner.run(small.samples, batch_size=64)
+        assert "does not load" in raised.value.problem or "runner ended" in raised.value.problem
+        with session.load(whole, "") as runner:
+            assert len(runner.run(small.samples, batch_size=64).outputs["probabilities"]) == 360
+
+
+def test_a_killed_runner_is_an_error_with_its_signal(
+    edge: EdgeProcess, small_tflite: Mapping[Precision, Artifact], long_work: Tensors, tmp_path: Path
+) -> None:
+    """On a small device the system kills for want of memory; waiting for the deadline would hide that."""
+    with edge.boot(tmp_path) as session, session.load(small_tflite[Precision.FLOAT32], "") as runner:
+        process = runner_of(os.getpid(), edge.library)
+        threading.Timer(0.5, os.kill, (process, signal.SIGKILL)).start()
+        with pytest.raises(TargetFailed, match="killed by SIGKILL") as raised:
+            runner.run(long_work, batch_size=1)
+    assert "memory" in raised.value.hint
+    assert gone(process)
+
+
+def test_a_runner_that_hangs_is_killed_at_the_deadline(
+    edge: EdgeProcess, small: Exported, small_tflite: Mapping[Precision, Artifact], tmp_path: Path
+) -> None:
+    """A run that never ends blocks a CI job for hours."""
+    impatient = replace(edge, silent_for_seconds=3.0)
+    with impatient.boot(tmp_path) as session, session.load(small_tflite[Precision.FLOAT32], "") as runner:
+        process = runner_of(os.getpid(), edge.library)
+        os.kill(process, signal.SIGSTOP)
+        with pytest.raises(TargetFailed, match="`run` said nothing for 3 s"):
+            runner.run(small.samples, batch_size=7)
+    assert gone(process)
+
+
+def test_long_work_is_not_a_hang(
+    edge: EdgeProcess, small_tflite: Mapping[Precision, Artifact], long_work: Tensors, tmp_path: Path
+) -> None:
+    """A deadline on the whole run would fail large models on slow devices, where nothing is wrong."""
+    impatient = replace(edge, silent_for_seconds=2.0)
+    with impatient.boot(tmp_path) as session, session.load(small_tflite[Precision.FLOAT32], "") as runner:
+        started = time.monotonic()
+        answers = runner.run(long_work, batch_size=1)
+        assert time.monotonic() - started > impatient.silent_for_seconds
+    assert len(answers.outputs["probabilities"]) == len(long_work["image"])
+
+
+def test_the_runner_is_gone_after_the_block(edge: EdgeProcess, tmp_path: Path) -> None:
+    """Runners that stay behind fill a device's memory run after run."""
+    with pytest.raises(KeyboardInterrupt), edge.boot(tmp_path):
+        process = runner_of(os.getpid(), edge.library)
+        raise KeyboardInterrupt
+    assert gone(process)
+
+
+def test_the_runner_dies_with_its_driver(
+    edge: EdgeProcess, small_tflite: Mapping[Precision, Artifact], tmp_path: Path, repository: Path
+) -> None:
+    """A driver that is killed cannot clean up; its runner, in the middle of a long call, must notice by itself."""
+    driver = textwrap.dedent(f"""
+        import numpy as np
+        from pathlib import Path
+        from edge.runtime import EdgeProcess
+        from edge.wire import Frame
+        with EdgeProcess(library={edge.library!r}).boot(Path({str(tmp_path)!r})) as session:
+            process = session._process
+            model = np.fromfile({str(small_tflite[Precision.FLOAT32].path)!r}, dtype=np.uint8)
+            load = Frame({{"do": "load", "signature": "serving_default", "threads": 1}}, {{"model": model}})
+            process.ask(load, silent_for_seconds=10)
+            print(process.process.pid, flush=True)
+            images = np.zeros((1_000_000, 8, 8, 1), np.float32)
+            process.ask(Frame({{"do": "run", "batch_size": 1_000_000}}, {{"image": images}}), silent_for_seconds=60)
+    """)
+    with subprocess.Popen([sys.executable, "-c", driver], cwd=repository, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        runner = int(process.stdout.readline())
+        time.sleep(1.5)
+        assert Path(f"/proc/{runner}").exists()
+        process.kill()
+    assert gone(runner)
+
+
+def test_what_prints_into_the_answers_is_named(edge: EdgeProcess, tmp_path: Path) -> None:
+    """On a device, a start-up file of the shell that greets its user breaks every program that talks over ssh."""
+    greeting = replace(edge, command=("sh", "-c", 'echo Welcome to the device; exec "$0" "$@"'))
+    with pytest.raises(TargetFailed, match="Welcome") as raised, greeting.boot(tmp_path):
+        pass
+    assert "start-up file" in raised.value.hint
+
+
+def test_the_same_runner_works_behind_a_command(
+    edge: EdgeProcess, small: Exported, small_tflite: Mapping[Precision, Artifact], tmp_path: Path, repository: Path
+) -> None:
+    """With ssh in its place this is a real device: nothing may pass by the two pipes."""
+    device = tmp_path / "device"
+    device.mkdir()
+    (device / "edge").symlink_to(repository / "edge")
+    remote = replace(edge, command=("env", f"--chdir={device}"))
+    assert remote.missing() is None
+    with remote.boot(tmp_path) as session, session.load(small_tflite[Precision.INT8], "") as runner:
+        answers = runner.run(small.samples, batch_size=64)
+    assert np.abs(answers.outputs["probabilities"] - small.answers["probabilities"]).max() < 0.1
