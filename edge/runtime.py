@@ -18,7 +18,7 @@ import numpy as np
 from edge.runner_process import RunnerProcess, running
 from edge.wire import CannotTravel, Frame
 from pipeline.core.artifact import Artifact
-from pipeline.core.errors import TargetFailed
+from pipeline.core.errors import EnvironmentProblem, TargetFailed
 from pipeline.core.signature import Tensors
 from pipeline.core.target import Answers, Runner, RuntimeInfo, Session
 
@@ -53,7 +53,10 @@ class EdgeProcess:
             return None if found else f"`{self.command[0]}` is not on the PATH; correct edge.command in tripoint.toml"
         if not Path(self._interpreter).exists():
             return f"there is no edge environment ({self.python}); run: make setup"
-        if self.library not in _installed(self._interpreter):
+        installed = _installed(self._interpreter)
+        if installed is None:
+            return f"{self.python} is not a Python that runs; correct edge.python in tripoint.toml, or run: make setup"
+        if self.library not in installed:
             return f"{_DISTRIBUTIONS[self.library]} is not in the edge environment ({self.python}); run: make setup"
         return None
 
@@ -62,7 +65,10 @@ class EdgeProcess:
         asked = {"library": self.library, "threads": str(self.threads)}
         if self.command:
             return {**asked, "command": " ".join((*self.command, self.python))}
-        return {**asked, "version": _installed(self._interpreter)[self.library], "machine": platform.machine()}
+        version = (_installed(self._interpreter) or {}).get(self.library)
+        if version is None:
+            raise EnvironmentProblem(f"{_SHOWN[self.library]}: {self.missing()}", hint="tripoint doctor")
+        return {**asked, "version": version, "machine": platform.machine()}
 
     @contextmanager
     def boot(self, scratch: Path) -> Iterator[Session]:
@@ -182,14 +188,22 @@ def _check_signature(name: str, artifact: Artifact, found: Mapping[str, Mapping[
 
 
 @functools.cache
-def _installed(interpreter: str) -> Mapping[str, str]:
-    """The TFLite libraries of another environment, with their versions; asked without importing them."""
+def _installed(interpreter: str) -> Mapping[str, str] | None:
+    """The TFLite libraries of another environment, with their versions; asked without importing them.
+
+    None when the interpreter does not run, or answers as no Python does.
+    """
     asked = (
         "import importlib.metadata as m, json; "
         "print(json.dumps({d.metadata['Name'].lower(): d.version for d in m.distributions()}))"
     )
-    done = subprocess.run(
-        (interpreter, "-I", "-c", asked), capture_output=True, timeout=_ASK_WITHIN_SECONDS, check=False, text=True
-    )
-    versions: Mapping[str, str] = json.loads(done.stdout) if done.returncode == 0 else {}
+    try:
+        done = subprocess.run(
+            (interpreter, "-I", "-c", asked), capture_output=True, timeout=_ASK_WITHIN_SECONDS, check=True, text=True
+        )
+        versions = json.loads(done.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
+    if not isinstance(versions, dict):
+        return None
     return {name: versions[package] for name, package in _DISTRIBUTIONS.items() if package in versions}
