@@ -48,7 +48,7 @@ _LOG_CAUSES = (
 _SIGNAL_MENDS = {
     signal.SIGILL: "SIGILL: the server's build uses instructions that this processor lacks, mostly AVX; use "
     "`--engine embedded`, or an image built for this processor",
-    signal.SIGKILL: "killed, mostly for memory: raise the memory limit of [serving] in tripoint.toml, or free some",
+    signal.SIGKILL: "killed, mostly for memory: raise the memory limit under [serve] in tripoint.toml, or free some",
     signal.SIGABRT: "a check inside TensorFlow failed; the log's last lines name it",
     signal.SIGSEGV: "the server crashed; run again with `--engine embedded` to tell a fault of the model from one of "
     "the server",

@@ -24,8 +24,9 @@ _OPTIONS = (
     ("grpc.max_receive_message_length", -1),
     # The port opens late; gRPC's own pauses between tries grow to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 200),
+    # Despite its name, the time that one try to connect may take; a busy machine needs more than a moment.
+    ("grpc.min_reconnect_backoff_ms", 5000),
     # The server is on this machine or named by address: a company's proxy has no business in between.
     ("grpc.enable_http_proxy", 0),
 )

@@ -50,7 +50,8 @@ class Server:
     def missing(self) -> str | None:
         match self.engine:
             case "auto":
-                return self.embedded().missing()
+                # The embedded server is the last resort, and the quickest to look for.
+                return self.embedded().missing() and self.docker().missing() and self.native().missing()
             case "docker":
                 return self.docker().missing()
             case "native":

@@ -56,10 +56,15 @@ class DockerEngine:
     @contextmanager
     def start(self, model: ServedModel) -> Iterator[RunningServer]:
         endpoint = find_daemon()
-        with connected(endpoint, call_seconds=_PULL_SECONDS) as patient:
-            platform = self.platform or daemon_platform(patient)
-            image = local_or_pulled(patient, self.image, platform=platform, observer=self.observer)
         with connected(endpoint) as client:
+            platform = self.platform or daemon_platform(client)
+            image = local_or_pulled(
+                client,
+                self.image,
+                platform=platform,
+                patient=lambda: connected(endpoint, call_seconds=_PULL_SECONDS),
+                observer=self.observer,
+            )
             server = ContainerServer(
                 client=client,
                 endpoint=endpoint,

@@ -220,6 +220,8 @@ def _refused(label: str, reason: str) -> EnvironmentProblem:
     lower = reason.lower()
     if "already allocated" in lower or "address already in use" in lower:
         mend = "another program holds the port: stop it, or leave the port to be chosen"
+    elif "oom" in lower:
+        mend = "the memory limit is too low even to start: raise it under [serve] in tripoint.toml"
     elif "cannot assign requested address" in lower:
         mend = "name the daemon in DOCKER_HOST by an address that its machine has itself"
     elif "does not match the specified platform" in lower or "exec format error" in lower:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import EnvironmentProblem
@@ -41,14 +43,25 @@ def image_missing(client: DockerClient, name: str, *, platform: str) -> str | No
     return None if made else f"the image {name} is not made for {platform}"
 
 
-def local_or_pulled(client: DockerClient, name: str, *, platform: str, observer: Observer) -> Image:
-    """The image, pulled when it is not here; raises EnvironmentProblem when it cannot be had for the platform."""
+def local_or_pulled(
+    client: DockerClient,
+    name: str,
+    *,
+    platform: str,
+    patient: Callable[[], AbstractContextManager[DockerClient]],
+    observer: Observer,
+) -> Image:
+    """The image, pulled when it is not here; raises EnvironmentProblem when it cannot be had for the platform.
+
+    `patient` opens a client that bears the minutes in which a pull may be silent.
+    """
     from docker.errors import ImageNotFound
 
     try:
         image = client.images.get(name)
     except ImageNotFound:
-        _pull(client, name, platform=platform, observer=observer)
+        with patient() as puller:
+            _pull(puller, name, platform=platform, observer=observer)
         image = client.images.get(name)
     problem = _wrong_platform(image, name, platform=platform)
     if problem is not None:

@@ -82,9 +82,11 @@ def test_a_container_killed_for_memory_says_so(
 ) -> None:
     """137 alone tells few people that a limit was too low."""
     image = image_that_runs("exec tail /dev/zero")
-    error, seconds = failure(server(image, memory_mb=32), artifact, tmp_path / "s")
-    assert seconds < 20
-    assert "out of memory" in error.problem
+    error, seconds = failure(server(image, memory_mb=32, ready=120), artifact, tmp_path / "s")
+    assert seconds < 60
+    # The daemon hears of the exit and of its reason on two ways, and on a busy machine may never join them to
+    # "out of memory"; so the mend must not depend on it.
+    assert "killed by SIGKILL" in error.problem
     assert "memory limit" in error.hint
 
 

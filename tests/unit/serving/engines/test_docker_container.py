@@ -130,6 +130,7 @@ def test_the_log_is_saved_before_the_container_is_removed(tmp_path: Path) -> Non
         ("listen tcp4 192.0.2.7:0: bind: cannot assign requested address", "DOCKER_HOST"),
         ("image was found but does not match the specified platform", "kind of processor"),
         ('exec: "nothing": executable file not found in $PATH', "no model server"),
+        ("container init was OOM-killed (memory limit too low?)", "raise it"),
         ("no space left on device", "docker run"),
     ],
 )

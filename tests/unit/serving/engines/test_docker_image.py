@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any, cast
 
 import pytest
@@ -16,7 +17,8 @@ NAME = "tensorflow/serving:2.21.0"
 
 def pull(client: FakeDocker, events: list[Progress] | None = None) -> Any:
     seen: list[Progress] = [] if events is None else events
-    return local_or_pulled(cast("Any", client), NAME, platform="linux/amd64", observer=seen.append)
+    fake = cast("Any", client)
+    return local_or_pulled(fake, NAME, platform="linux/amd64", patient=lambda: nullcontext(fake), observer=seen.append)
 
 
 def test_an_image_that_is_here_is_not_pulled() -> None:
