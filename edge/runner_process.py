@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.wire import Frame, NotAFrame, encoded, read_frame
+from edge.wire import Frame, NotAFrame, Printed, encoded, read_frame
 from pipeline.core.errors import TargetFailed
 
 _LOG_LINES_SHOWN = 15
+_BYTES_SHOWN = 200
 _END_WITHIN_SECONDS = 2.0
 _CAUSES = {
     -signal.SIGILL: "SIGILL means that this CPU lacks instructions which the runtime was built for",
@@ -59,8 +60,13 @@ class RunnerProcess:
                 f"{self.name}: `{question.header['do']}` said nothing for {silent_for_seconds:g} s{self._said()}",
                 hint=f"the runner was killed; its log is {self.log}",
             ) from None
+        except Printed as error:
+            raise TargetFailed(
+                f"{self.name}: something else than the runner answered: {error.start + self._unread()!r}{self._said()}",
+                hint="see what prints there; on a device that is mostly a start-up file of the shell",
+            ) from error
         except (NotAFrame, BrokenPipeError) as error:
-            raise self._ended(error) from error
+            raise self._ended() from error
         finally:
             if not answered:
                 self._kill()
@@ -95,14 +101,20 @@ class RunnerProcess:
             raise NotAFrame("it closed its end")
         return frame
 
-    def _ended(self, seen: Exception) -> TargetFailed:
-        """The error for a stream that broke off, or carries something else than frames."""
+    def _unread(self) -> bytes:
+        try:
+            return os.read(_pipe(self.process.stdout), _BYTES_SHOWN)
+        except BlockingIOError:  # nothing more has come yet
+            return b""
+
+    def _ended(self) -> TargetFailed:
         try:
             status = self.process.wait(_END_WITHIN_SECONDS)
         except subprocess.TimeoutExpired:
+            self._kill()
             return TargetFailed(
-                f"{self.name}: {seen}{self._said()}",
-                hint="something prints into the runner's answers; on a device that is mostly a shell start-up file",
+                f"{self.name}: the runner closed its end and stayed{self._said()}",
+                hint=f"the runner's log is {self.log}",
             )
         how = f"exit code {status}" if status >= 0 else f"killed by {signal.Signals(-status).name}"
         return TargetFailed(

@@ -19,7 +19,7 @@ from safetensors.numpy import load as arrays_from_bytes
 from safetensors.numpy import save as bytes_from_arrays
 
 MAGIC = b"TPE1"
-_LENGTHS = struct.Struct("<4sIQ")
+_LENGTHS = struct.Struct("<IQ")
 # A header holds names and shapes. Lengths beyond these mean that the stream is out of step, not that a model is large.
 _MOST_HEADER_BYTES = 16 * 2**20
 _MOST_PAYLOAD_BYTES = 64 * 2**30
@@ -40,7 +40,15 @@ class CannotTravel(ValueError):
 
 
 class NotAFrame(Exception):
-    """The stream holds something else than frames: something printed into it, or it broke off in the middle."""
+    """The stream broke off in the middle of a frame, or its frame is damaged."""
+
+
+class Printed(NotAFrame):
+    """Something else than a frame stands in the stream; `start` holds its first bytes."""
+
+    def __init__(self, start: bytes) -> None:
+        super().__init__(f"{start!r} stands where a frame should begin")
+        self.start = start
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ def encoded(frame: Frame) -> tuple[bytes, bytes]:
     """The frame's bytes, in two parts to be sent one after the other. Raises CannotTravel."""
     header = json.dumps(frame.header).encode()
     payload = bytes_from_arrays({name: _plain(name, array) for name, array in frame.arrays.items()})
-    return _LENGTHS.pack(MAGIC, len(header), len(payload)) + header, payload
+    return MAGIC + _LENGTHS.pack(len(header), len(payload)) + header, payload
 
 
 def read_frame(read_exactly: Callable[[int], bytes | bytearray]) -> Frame | None:
@@ -63,14 +71,15 @@ def read_frame(read_exactly: Callable[[int], bytes | bytearray]) -> Frame | None
 
     `read_exactly(count)` returns `count` bytes, fewer only where the stream ends. Raises NotAFrame.
     """
-    lengths = read_exactly(_LENGTHS.size)
-    if not lengths:
+    magic = bytes(read_exactly(len(MAGIC)))
+    if not magic:
         return None
-    if not lengths.startswith(MAGIC[: len(lengths)]):
-        raise NotAFrame(f"the stream holds {bytes(lengths)!r} where a frame should begin")
+    if magic != MAGIC:
+        raise Printed(magic)
+    lengths = read_exactly(_LENGTHS.size)
     if len(lengths) < _LENGTHS.size:
-        raise NotAFrame(f"the stream ended after {len(lengths)} bytes of a frame")
-    _, header_bytes, payload_bytes = _LENGTHS.unpack(lengths)
+        raise NotAFrame("the stream ended at the start of a frame")
+    header_bytes, payload_bytes = _LENGTHS.unpack(lengths)
     if header_bytes > _MOST_HEADER_BYTES or payload_bytes > _MOST_PAYLOAD_BYTES:
         raise NotAFrame(f"a frame claims a header of {header_bytes} and a payload of {payload_bytes} bytes")
     header = read_exactly(header_bytes)
