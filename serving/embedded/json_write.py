@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _MUST_ESCAPE = re.compile(r'["\\\x00-\x1f]')
+_WORTH_SORTING = 32
+"""Arrays from this size on gain from finding out first which values need all digits."""
 _SHORT_ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -49,17 +51,35 @@ def decimal_texts(values: np.ndarray) -> list[str]:
     if (small := np.abs(values) < tiny).any():
         values = np.where(small, np.copysign(values.dtype.type(0), values), values)
     numbers = values.tolist()
-    texts = ("%.6g " * len(numbers) % tuple(numbers)).split()
-    if values.dtype == np.float32:
-        with np.errstate(over="ignore"):
-            same = np.array([float(text) for text in texts]).astype(np.float32) == values
-        precise = "%.9g"
+    precise = "%.9g" if values.dtype == np.float32 else "%.17g"
+    if values.dtype == np.float32 and len(numbers) >= _WORTH_SORTING:
+        # Most of a softmax needs all digits: one format for everything, then only the doubtful values again.
+        texts = _formatted(precise, numbers)
+        places = np.flatnonzero(~_surely_long(values)).tolist()
+        for place, text in zip(places, _formatted("%.6g", [numbers[place] for place in places]), strict=True):
+            if np.float32(text) == values[place]:
+                texts[place] = text
     else:
-        same = np.array([float(text) for text in texts]) == values
-        precise = "%.17g"
-    for place in np.flatnonzero(~same).tolist():
-        texts[place] = precise % numbers[place]
+        texts = _formatted("%.6g", numbers)
+        with np.errstate(over="ignore"):
+            back = np.array([float(text) for text in texts]).astype(values.dtype)
+        for place in np.flatnonzero(back != values).tolist():
+            texts[place] = precise % numbers[place]
     return [text if "." in text or "e" in text else _whole_or_special(text) for text in texts]
+
+
+def _formatted(form: str, numbers: list[float]) -> list[str]:
+    return (f"{form} " * len(numbers) % tuple(numbers)).split()
+
+
+def _surely_long(values: np.ndarray) -> np.ndarray:
+    """Where six digits are certainly too few for a float32; the rest is decided by reading the text back."""
+    wide = values.astype(np.float64)
+    with np.errstate(all="ignore"):
+        size = np.abs(wide)
+        scale = 10.0 ** (5 - np.floor(np.log10(size)))
+        # A float's neighbours are 6e-8 away at least, so a rounded value that is 1e-7 off reads back as another.
+        return np.abs(np.rint(wide * scale) / scale - wide) > size * 1e-7
 
 
 def _whole_or_special(text: str) -> str:

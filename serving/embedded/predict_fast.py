@@ -26,6 +26,7 @@ from serving.embedded.dtypes import (
     UINT32,
     UINT64,
 )
+from serving.embedded.number_lists import NumberList, read_number_list
 from serving.embedded.predict_read import PredictInputs, decode_base64
 from serving.embedded.status import ServingError
 
@@ -48,12 +49,43 @@ _INEXACT = re.compile(rb"[0-9.]{17}|[0-9][eE]")
 """Where the two parsers may round a double differently: many digits, or a power of ten."""
 
 
+_MAX_RANK = 64
+"""NumPy's."""
+
+
 class _NotPlain(Exception):  # not an error: the exact reader takes over
     """The body needs the exact reader."""
 
 
 def read_plain_predict(body: bytes, inputs_of: Callable[[str], Mapping[str, TensorSpec]]) -> PredictInputs | None:
     """The inputs, or None where `predict_read.read_predict` has to look. Raises what `inputs_of` raises."""
+    numbers = read_number_list(body)
+    if numbers is not None:
+        return _from_numbers(body, numbers, inputs_of)
+    return _from_document(body, inputs_of)
+
+
+def _from_numbers(
+    body: bytes, numbers: NumberList, inputs_of: Callable[[str], Mapping[str, TensorSpec]]
+) -> PredictInputs | None:
+    specs = inputs_of(numbers.signature_name)
+    if len(specs) != 1 or len(numbers.shape) > _MAX_RANK:
+        return None
+    ((name, spec),) = specs.items()
+    if spec.dtype == STRING:
+        return None
+    try:
+        flat = _Reader(body, 0).array(numbers.values, spec.dtype)
+    except _NotPlain:
+        return None
+    return PredictInputs(
+        signature_name=numbers.signature_name,
+        arrays={name: flat.reshape(numbers.shape)},
+        row_format=numbers.row_format,
+    )
+
+
+def _from_document(body: bytes, inputs_of: Callable[[str], Mapping[str, TensorSpec]]) -> PredictInputs | None:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -1,7 +1,7 @@
 """How fast the embedded server is beside the bare in-process call, as ratios from one interleaved run.
 
-`make bench-serving`. REST load comes from `wrk`; gRPC load from the small client below. Absolute figures depend on the
-machine and on what else it does; only ratios of figures taken in the same round are compared.
+`make bench-serving`. REST load comes from `wrk`, gRPC load from the small client in `grpc_wire`. Absolute figures
+depend on the machine and on what else it does; only ratios of figures taken in the same round are compared.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -125,7 +125,7 @@ class GrpcLoad:
 
 
 def grpc_load(load: GrpcLoad) -> Figures:
-    """So many clients, each asking again as soon as it has its answer; one process, as light as grpcio allows."""
+    """So many clients, each asking again as soon as it has its answer."""
     out = subprocess.run(
         [sys.executable, __file__, "--grpc", json.dumps(asdict(load))],
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
@@ -138,9 +138,10 @@ def grpc_load(load: GrpcLoad) -> Figures:
 
 
 def _measure_grpc(load: GrpcLoad) -> None:
-    import grpc
     import numpy as np
     from tensorflow_serving.apis import predict_pb2
+
+    from tests.bench.grpc_wire import WireClient, call_until
 
     request = predict_pb2.PredictRequest()
     request.model_spec.name = load.name
@@ -149,28 +150,19 @@ def _measure_grpc(load: GrpcLoad) -> None:
     for size in load.shape:
         proto.tensor_shape.dim.add().size = size
     proto.tensor_content = np.full(load.shape, 0.5, np.float32).tobytes()
-    payload = request.SerializeToString()
-    times: list[float] = []
-    until = time.perf_counter() + load.seconds + 0.5
-
-    def client() -> None:
-        options = [("grpc.use_local_subchannel_pool", 1)]
-        with grpc.insecure_channel(f"127.0.0.1:{load.port}", options=options) as channel:
-            call = channel.unary_unary(
-                "/tensorflow.serving.PredictionService/Predict", lambda raw: raw, lambda raw: raw
-            )
-            call(payload)
-            while (start := time.perf_counter()) < until:
-                call(payload)
-                times.append(time.perf_counter() - start)
-
-    threads = [threading.Thread(target=client) for _ in range(load.connections)]
+    clients = [
+        WireClient(load.port, "/tensorflow.serving.PredictionService/Predict", request.SerializeToString())
+        for _ in range(load.connections)
+    ]
+    for client in clients:
+        client.call()
     started = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    sys.stdout.write(json.dumps(_figures(times, time.perf_counter() - started)) + "\n")
+    with ThreadPoolExecutor(load.connections) as threads:
+        each = list(threads.map(lambda client: call_until(client, started + load.seconds), clients))
+    wall = time.perf_counter() - started
+    for client in clients:
+        client.close()
+    sys.stdout.write(json.dumps(_figures([seconds for times in each for seconds in times], wall)) + "\n")
 
 
 def json_body(batch: int, shape: tuple[int, ...]) -> bytes:

@@ -37,10 +37,11 @@ def test_numbers_have_the_recorded_texts(value: np.generic, text: str) -> None:
     assert decimal_texts(np.array([value])) == [text]
 
 
-@given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False, allow_subnormal=False), max_size=20))
+@given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False, allow_subnormal=False), max_size=60))
 def test_every_float_reads_back_as_itself(values: list[float]) -> None:
     """The JSON answer would otherwise lose digits that the model computed."""
     array = np.array(values, np.float32)
+    assert decimal_texts(array) == [text for value in array for text in decimal_texts(value.reshape(1))]
     back = np.array([float(text) for text in decimal_texts(array)], np.float32)
     assert array.tobytes() == back.tobytes()
 

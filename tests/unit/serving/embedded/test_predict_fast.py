@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -62,9 +63,14 @@ scalars = st.one_of(
 values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=4), max_leaves=12)
 uniform = st.lists(st.lists(numbers, min_size=2, max_size=2), max_size=4)
 named = st.dictionaries(st.sampled_from(["x", "y", "q", "b64"]), values, max_size=3)
+arrays = st.lists(st.integers(1, 3), min_size=1, max_size=4).flatmap(
+    lambda shape: st.lists(numbers, min_size=math.prod(shape), max_size=math.prod(shape)).map(
+        lambda flat: np.array(flat, object).reshape(shape).tolist()
+    )
+)
 documents = st.dictionaries(
     st.sampled_from(["instances", "inputs", "signature_name", "other"]),
-    st.one_of(values, uniform, named, st.lists(named, max_size=3), st.lists(scalars, max_size=3)),
+    st.one_of(values, uniform, arrays, named, st.lists(named, max_size=3), st.lists(scalars, max_size=3)),
     max_size=3,
 )
 
@@ -119,9 +125,25 @@ def test_doubtful_bodies_go_to_the_exact_reader(body: bytes, dtypes: tuple[int, 
     assert read_plain_predict(body, lambda _: specs(*dtypes)) is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("[[1],[2,3]]", "[[1],[]]", "[1[2]]", "[[1]2]", "[1 2]", "[1,,2]", "[[],[1]]", "[[1,2],[3]]", "[[[1]],[2]]"),
+        *("[[1,2],3]", "[1,[2]]", "[]", "[[]]", "[[1],[2]],[3]", "[1]]", "[[1]", "[[1],[2],]", "[e]", "[--1]", "[1.]"),
+    ],
+)
+@pytest.mark.parametrize("key", ["instances", "inputs"])
+def test_irregular_lists_are_never_taken_for_regular_ones(text: str, key: str) -> None:
+    """The nesting is checked as text; a gap there would reshape a client's numbers into another tensor."""
+    body = f'{{"{key}": {text}}}'.encode()
+    if read_plain_predict(body, lambda _: specs(1)) is not None:
+        assert agree(body, 1)
+
+
 def test_plain_bodies_do_take_the_quick_way() -> None:
     """If they did not, every request would cost ten times as much and nothing would say so."""
     assert agree(b'{"instances": [[1.5, 2], [3, 4]]}', 1)
+    assert agree(b' {"signature_name" : "a" , "inputs": [ [[1], [2]] ,\n[[3], [4e5]]] }', 1)
     assert agree(b'{"signature_name": "serving_default", "instances": [{"x": 1, "y": [2, 3]}]}', 3, 9)
     assert agree(b'{"inputs": {"x": ["a", {"b64": "YQ=="}]}}', 7)
     assert agree(b'{"instances": [true, false]}', 10)
