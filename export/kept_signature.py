@@ -17,7 +17,7 @@ def check_kept(got: Signature, want: Signature, *, label: str) -> None:
     if lines:
         raise ConversionFailed(
             f"{label}: the converted model's signature is not the SavedModel's: {'; '.join(lines)}",
-            hint="converters drop inputs that no output depends on: remove them from the model",
+            hint="two outputs that are one tensor, and inputs that nothing depends on, get lost: change the model",
         )
 
 

@@ -45,10 +45,13 @@ def tfjs_from_saved_model(saved_model: Path, *, into: Path, signature: Signature
             )
         except Exception as error:  # the converter raises plain Exception, too
             raise ConversionFailed(
-                f"{label}: TF.js's converter refused the model: {str(error).strip() or type(error).__name__}",
+                f"{label}: TF.js's converter refused the model: {' '.join(str(error).split()) or type(error).__name__}",
                 hint="the layer that holds the operation named has to be written without it for TF.js",
             ) from error
-    check_kept(signature_of_tfjs(json.loads((into / MODEL_FILE).read_text()), signature.name), signature, label=label)
+    model = json.loads((into / MODEL_FILE).read_text())
+    check_kept(signature_of_tfjs(model, signature.name), signature, label=label)
+    # The converter's order of attributes differs from run to run; sorted, the same model gives the same file.
+    (into / MODEL_FILE).write_text(json.dumps(model, sort_keys=True))
 
 
 def signature_of_tfjs(model: Mapping[str, Any], name: str) -> Signature:

@@ -18,7 +18,7 @@ from pipeline.core.artifact import Precision
 from pipeline.core.errors import ConversionFailed
 from pipeline.core.signature import Signature, Tensors, batches
 
-_LINES_OF_AN_ERROR = 3
+_REASONS_SHOWN = 2
 
 
 def tflite_from_saved_model(
@@ -42,9 +42,9 @@ def tflite_from_saved_model(
                 warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
                 content = converter.convert()
         except (ConverterError, ValueError, RuntimeError, tf.errors.OpError) as error:
+            gist = _gist(str(error))
             raise ConversionFailed(
-                f"{label}: TFLite's converter refused the model: {_gist(str(error))}",
-                hint="the layer that holds the operation named has to be written without it for TFLite",
+                f"{label}: TFLite's converter refused the model: {gist}", hint=_hint(gist)
             ) from error
     check_kept(signature_of_tflite(content, signature.name, label=label), signature, label=label)
     into.write_bytes(content)
@@ -81,6 +81,16 @@ def _calibration(key: str, representative: Tensors) -> Iterator[tuple[str, dict[
 
 
 def _gist(text: str) -> str:
-    """The lines of MLIR's error that name an operation, without locations and call stacks."""
-    lines = [re.sub(r"^.*?error: ", "", line).strip() for line in text.splitlines() if "error: " in line]
-    return "; ".join(list(dict.fromkeys(lines))[:_LINES_OF_AN_ERROR]) or text.strip().split("\n", 1)[0]
+    """The reasons that MLIR gives, each with the place in the model, without its chains of locations."""
+    reasons = []
+    for line in text.splitlines():
+        located = re.search(r"loc\(.*?\"(?P<place>[^\"@]+)@.*\)\): (?P<reason>.+)", line)
+        if located:
+            reasons.append(f"{located['reason'].strip()} (at {located['place']})")
+    return "; ".join(list(dict.fromkeys(reasons))[:_REASONS_SHOWN]) or text.strip().split("\n", 1)[0]
+
+
+def _hint(gist: str) -> str:
+    if "TensorList" in gist:
+        return "recurrent layers with a varying batch do not convert to TFLite's own operations; give them unroll=True"
+    return "the layer that holds the operation named has to be written without it for TFLite"
