@@ -6,7 +6,7 @@ import ctypes
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _ARRIVES_WITHIN_SECONDS = 0.1
+_BOOTS_WITHIN_SECONDS = 5.0
 
 
 class RuntimeLane(Executor):
@@ -48,14 +49,19 @@ class RuntimeLane(Executor):
         self._pool.shutdown(wait=False)
         return closed
 
-    def interrupt(self) -> None:
-        """Make the running step raise KeyboardInterrupt soon, and those that wait at once.
-
-        The step may be inside a wait of minutes, for a server that never becomes ready; no runtime has a way of its own
-        to be told.
-        """
+    def refuse(self) -> Future[Session]:
+        """Let no step begin any more. Returns the future of the boot, which may still be under way."""
         with self._lock:
             self._interrupted.set()
+        return self._booting
+
+    def interrupt(self) -> None:
+        """Make what is under way raise KeyboardInterrupt soon; `refuse` comes first.
+
+        It may be inside a wait of minutes, for a server that never becomes ready or an image that is pulled; no runtime
+        has a way of its own to be told.
+        """
+        with self._lock:
             if self._busy_thread is not None:
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(
                     ctypes.c_ulong(self._busy_thread), ctypes.py_object(KeyboardInterrupt)
@@ -101,6 +107,8 @@ def runtime_lanes(runtimes: Mapping[str, Runtime], scratch: Path) -> Iterator[di
     try:
         yield lanes
     except BaseException:
+        # An exception in the middle of starting a thread or a process would leave it behind, and booting takes a second.
+        wait([lane.refuse() for lane in lanes.values()], timeout=_BOOTS_WITHIN_SECONDS)
         for lane in lanes.values():
             lane.interrupt()
         _settled(lanes)
