@@ -27,11 +27,11 @@ def build() -> Any:
         [
             layers.Input((8, 8, 1), name=INPUT),
             layers.Conv2D(16, 3, padding="same", use_bias=False, name="strokes"),
-            layers.BatchNormalization(name="strokes_normalized"),
+            layers.BatchNormalization(momentum=0.9, name="strokes_normalized"),
             layers.ReLU(name="strokes_active"),
             layers.MaxPooling2D(name="halved"),
             layers.Conv2D(32, 3, padding="same", use_bias=False, name="shapes"),
-            layers.BatchNormalization(name="shapes_normalized"),
+            layers.BatchNormalization(momentum=0.9, name="shapes_normalized"),
             layers.ReLU(name="shapes_active"),
             layers.Flatten(name="flat"),
             layers.Dropout(0.25, name="dropped"),

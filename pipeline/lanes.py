@@ -107,7 +107,7 @@ def runtime_lanes(runtimes: Mapping[str, Runtime], scratch: Path) -> Iterator[di
     try:
         yield lanes
     except BaseException:
-        # An exception in the middle of starting a thread or a process would leave it behind, and booting takes a second.
+        # An exception amid the start of a thread or a process would leave that behind, and booting takes a second.
         wait([lane.refuse() for lane in lanes.values()], timeout=_BOOTS_WITHIN_SECONDS)
         for lane in lanes.values():
             lane.interrupt()
