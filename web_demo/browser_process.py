@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -39,29 +39,56 @@ def page_open(
     `scratch` takes the browser's profile and `browser.log`, what the page wrote to its console. Browser and driver are
     gone afterwards, always; should this process be killed, they notice that their pipe is closed and end as well.
     """
-    loop = asyncio.new_event_loop()
-    drive = loop.create_task(_drive(url, executable=executable, headless=headless, scratch=scratch, broke=broke))
-    thread = threading.Thread(target=_until_done, args=(loop, drive, broke), name="web_demo browser")
+    ending = _Ending()
+    drive = _drive(url, executable=executable, headless=headless, scratch=scratch, broke=broke)
+    thread = threading.Thread(target=_until_done, args=(drive, ending, broke), name="web_demo browser")
     thread.start()
     try:
         yield
     finally:
-        loop.call_soon_threadsafe(drive.cancel)
+        ending.ask_for_it()
         thread.join()
-        loop.close()
 
 
-def _until_done(loop: asyncio.AbstractEventLoop, drive: asyncio.Task[None], broke: Callable[[str], None]) -> None:
+def _until_done(drive: Coroutine[Any, Any, None], ending: _Ending, broke: Callable[[str], None]) -> None:
     from playwright.async_api import Error
 
     try:
-        loop.run_until_complete(drive)
+        asyncio.run(ending.awaited_with(drive))
     except asyncio.CancelledError:
         pass  # the end of the `with` block
     except Error as error:
         broke(f"the browser failed: {error.message}")
     finally:
         broke("the browser is closed")
+
+
+class _Ending:
+    """Cancels a coroutine from another thread, whether it has begun or not."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked = False
+        self._cancel: Callable[[], object] | None = None
+
+    def ask_for_it(self) -> None:
+        with self._lock:
+            self._asked = True
+            if self._cancel is not None:
+                self._cancel()
+
+    async def awaited_with(self, drive: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(drive)
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
+            if self._asked:
+                task.cancel()
+        try:
+            await task
+        finally:
+            with self._lock:
+                self._cancel = None
 
 
 async def _drive(url: str, *, executable: Path, headless: bool, scratch: Path, broke: Callable[[str], None]) -> None:

@@ -115,16 +115,15 @@ class BrowserSession:
                 within_seconds=self.answer_within_seconds,
             )
         )
-        try:
-            yield BrowserRunner(
-                info=RuntimeInfo(runtime="TF.js", version=facts["version"], details=facts["details"]),
-                signature=artifact.signature,
-                channel=self.channel,
-                answer_within_seconds=self.answer_within_seconds,
-            )
-        finally:
-            if not self.channel.broken:
-                self.channel.ask({"kind": "unload"}, within_seconds=self.answer_within_seconds)
+        yield BrowserRunner(
+            info=RuntimeInfo(runtime="TF.js", version=facts["version"], details=facts["details"]),
+            signature=artifact.signature,
+            channel=self.channel,
+            answer_within_seconds=self.answer_within_seconds,
+        )
+        # Not after an exception, whose cause it could hide; the page lets go of the old model when it loads the next.
+        if not self.channel.broken:
+            self.channel.ask({"kind": "unload"}, within_seconds=self.answer_within_seconds)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,7 +61,7 @@ def _as_tfjs(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
 def _same(cast: NDArray[Any], array: NDArray[Any]) -> NDArray[np.bool_]:
     """Where the values are equal in the type that holds both; NaN counts as equal to NaN."""
     if array.dtype.kind == "f":
-        return np.equal(cast, array) | (np.isnan(cast) & np.isnan(array))
+        return np.asarray(np.equal(cast, array) | (np.isnan(cast) & np.isnan(array)), dtype=np.bool_)
     limits = np.iinfo(cast.dtype)
     return np.asarray((array >= limits.min) & (array <= limits.max), dtype=np.bool_)
 

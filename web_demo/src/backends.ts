@@ -104,7 +104,21 @@ function rendererOf(gl: WebGLRenderingContext): string {
   return String(gl.getParameter(unmasked === null ? gl.RENDERER : unmasked.UNMASKED_RENDERER_WEBGL));
 }
 
-/** Calls back when the driver takes the WebGL context away: every texture is gone, and answers would be zeros. */
+// The browser hears of its graphics process's death a little after the calls begin to fail.
+const NEWS_TAKES_MS = 200;
+
+/**
+ * True when the driver took the WebGL context away: every texture is gone, and reading one gives zeros.
+ *
+ * `suspected` after an error that may be its first sign.
+ */
+export async function contextIsLost({ suspected }: { readonly suspected: boolean }): Promise<boolean> {
+  if (getBackend() !== 'webgl') return false;
+  await new Promise((resolve) => setTimeout(resolve, suspected ? NEWS_TAKES_MS : 0));
+  return webglContext().isContextLost();
+}
+
+/** Calls back when that happens; the backend must be webgl. */
 export function onContextLost(lost: () => void): void {
   webglContext().canvas.addEventListener('webglcontextlost', lost, { once: true });
 }

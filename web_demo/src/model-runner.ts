@@ -9,6 +9,7 @@ import {
   TFJS_VERSION,
   activate,
   backendDetails,
+  contextIsLost,
   isBackendName,
 } from './backends';
 import { type HostTensor, type Tensors, concatenated, rows, sampleCount } from './tensors';
@@ -24,6 +25,7 @@ export interface TimedAnswers {
   readonly callSeconds: readonly number[];
 }
 
+export const CONTEXT_LOST = 'the browser lost its WebGL context';
 const AT_WORK_EVERY_MS = 1000;
 
 interface SignatureEntry {
@@ -99,6 +101,7 @@ export class ModelRunner {
         await atWork();
       }
     }
+    if (await contextIsLost({ suspected: false })) throw new Error(CONTEXT_LOST);
     const leaked = memory().numTensors - before;
     if (leaked !== 0) throw new Error(`TF.js holds ${leaked} more tensors after the run than before it`);
     const outputs = this.outputNames.map((name): [string, HostTensor] => [

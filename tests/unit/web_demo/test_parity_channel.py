@@ -64,7 +64,8 @@ def test_a_refusal_is_told_with_what_was_asked() -> None:
 
     with page(refuse), pytest.raises(TargetFailed, match="could not load the model on wasm: no kernel"):
         channel.ask(LOAD, within_seconds=5)
-    assert not channel.broken
+    with page(lambda: channel.answer(2, b"") if channel.next_instruction(wait_seconds=5) else None):
+        assert channel.ask(RUN, within_seconds=5) == b""
 
 
 def test_silence_ends_the_conversation() -> None:
@@ -74,7 +75,6 @@ def test_silence_ends_the_conversation() -> None:
     with pytest.raises(TargetFailed, match=r"batch size 7: the browser showed no progress for 0.1 s"):
         channel.ask(RUN, within_seconds=0.1)
     assert time.monotonic() - began < 1
-    assert channel.broken
     assert not channel.answer(1, b"late")
     with pytest.raises(TargetFailed, match="no progress"):
         channel.ask(RUN, within_seconds=5)

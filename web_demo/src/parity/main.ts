@@ -1,7 +1,7 @@
 /** The parity page: does what the Python side asks, one instruction after the other, on the demo's own model runner. */
 
-import { onContextLost } from '../backends';
-import { type ModelRunner, loadModel } from '../model-runner';
+import { contextIsLost, onContextLost } from '../backends';
+import { CONTEXT_LOST, type ModelRunner, loadModel } from '../model-runner';
 import { decode, encode } from '../safetensors';
 import type { HostTensor } from '../tensors';
 import { Conversation, type Instruction, describe } from './protocol';
@@ -14,7 +14,7 @@ async function obeyed(instruction: Instruction, conversation: Conversation): Pro
       unload();
       loaded = await loadModel(instruction.url, instruction.backend);
       if (instruction.backend === 'webgl') {
-        onContextLost(() => void conversation.fail(new Error('the browser lost its WebGL context')));
+        onContextLost(() => void conversation.fail(new Error(CONTEXT_LOST)));
       }
       return new Blob([JSON.stringify(loaded.facts)], { type: 'application/json' });
     case 'run': {
@@ -56,6 +56,8 @@ async function converse(conversation: Conversation): Promise<never> {
     try {
       await conversation.answer(instruction.id, await obeyed(instruction, conversation));
     } catch (error) {
+      // Its first sign may be any error, such as a shader that does not compile; and nothing will run here again.
+      if (await contextIsLost({ suspected: true })) throw new Error(CONTEXT_LOST, { cause: error });
       await conversation.fail(error, instruction.id);
     }
     show('Waiting for the next instruction.');
@@ -70,7 +72,8 @@ if (token === null) {
   addEventListener('error', (event) => void conversation.fail(event.error ?? event.message));
   addEventListener('unhandledrejection', (event) => void conversation.fail(event.reason));
   show('Waiting for the first instruction.');
-  converse(conversation).catch((error: unknown) => {
+  converse(conversation).catch(async (error: unknown) => {
     show(`The conversation with Tripoint ended: ${describe(error)}`);
+    await conversation.fail(error);
   });
 }
