@@ -42,7 +42,7 @@ bench-serving: setup-dev ## how fast the embedded server is, as ratios to the ba
 	.venv/bin/python tests/bench/bench_serving.py
 
 docker: ## a Docker daemon, when this is a machine where we may start one
-	@scripts/docker-daemon.sh
+	@scripts/docker-daemon.sh || [ "$$TRIPOINT_STRICT" != 1 ]
 
 docs: setup-dev ## docs/cli.md from the commands' own help
 	PYTHONPATH=. .venv/bin/python scripts/cli_docs.py > docs/cli.md
