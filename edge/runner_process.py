@@ -49,9 +49,11 @@ class RunnerProcess:
 
         A runner that was asked and neither answered nor refused is killed, whatever the reason: it is out of step.
         """
+        # Before the runner is involved: what cannot travel was never sent, and leaves it in step.
+        parts = encoded(question)
         answered = False
         try:
-            self._send(encoded(question), silent_for_seconds)
+            self._send(parts, silent_for_seconds)
             while (answer := self._receive(silent_for_seconds)).header.get("running"):
                 pass
             answered = True

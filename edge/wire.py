@@ -93,7 +93,8 @@ def _decoded(header: bytes | bytearray, payload: bytes | bytearray) -> Frame:
     try:
         parsed = json.loads(header)
         arrays = arrays_from_bytes(bytes(payload))
-    except (ValueError, SafetensorError) as error:
+    except (ValueError, RecursionError, KeyError, SafetensorError) as error:
+        # KeyError is what safetensors makes of a dtype that it knows and NumPy does not, such as BF16.
         raise NotAFrame(f"a frame does not decode: {error}") from error
     if not isinstance(parsed, dict):
         raise NotAFrame(f"a frame's header is {type(parsed).__name__}, not an object")
