@@ -61,7 +61,7 @@ class EdgeProcess:
         return None
 
     def settings(self) -> Mapping[str, str]:
-        """On a device nobody is asked for the version: after an update there, `tripoint parity --again` asks anew."""
+        """On a device nobody is asked for the version: after an update there, `make clean` forgets all."""
         asked = {"library": self.library, "threads": str(self.threads)}
         if self.command:
             return {**asked, "command": " ".join((*self.command, self.python))}
@@ -183,7 +183,8 @@ def _check_signature(name: str, artifact: Artifact, found: Mapping[str, Mapping[
     }
     if got != want:
         raise TargetFailed(
-            f"{name}: {artifact.path.name} has {got}, the model {want}", hint="make it again: tripoint convert --again"
+            f"{name}: {artifact.path.name} has {got}, the model {want}",
+            hint="it is another model's: make clean, then tripoint run",
         )
 
 
