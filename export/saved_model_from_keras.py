@@ -44,7 +44,8 @@ def saved_model_from_keras(
         feed = keras.tree.map_structure(lambda tensor: checked[tensor.name], structure)
         return _named(model(feed, training=False), output_names)
 
-    function = tf.function(serving)
+    # AutoGraph would wrap what is raised here, and Keras has converted its own layers already.
+    function = tf.function(serving, autograph=False)
     function.get_concrete_function(**inputs)
     archive = keras.export.ExportArchive()
     archive.track(model)
