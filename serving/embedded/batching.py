@@ -2,78 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from serving.embedded.batch_arrays import merged, row_shapes, rows_of
 from serving.embedded.inference import Call
+from serving.embedded.run import STOP_SECONDS
 from serving.embedded.status import Code, ServingError, invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
+    from serving.embedded.batching_options import BatchingOptions
     from serving.embedded.metrics import Metrics
     from serving.embedded.servable import Plan
 
     Done = Callable[[list[np.ndarray] | ServingError], None]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BatchingOptions:
-    """TensorFlow Serving's batching parameters, with its defaults."""
-
-    max_batch_size: int = 1000
-    batch_timeout_micros: int = 0
-    max_enqueued_batches: int = 10
-    num_batch_threads: int
-    allowed_batch_sizes: tuple[int, ...] = ()
-    pad_variable_length_inputs: bool = False
-    split_large: bool = False
-    max_execution_batch_size: int
-
-    @classmethod
-    def from_proto(cls, proto: Any, *, cpus: int) -> BatchingOptions:
-        """The options of a BatchingParameters message. Raises ServingError where they contradict one another."""
-
-        def value(name: str, default: int) -> int:
-            given = int(getattr(proto, name).value) if proto.HasField(name) else default
-            if given < (0 if name == "batch_timeout_micros" else 1):
-                raise invalid(f"{name} must be positive; was {given}")
-            return given
-
-        largest = value("max_batch_size", 1000)
-        split = proto.enable_large_batch_splitting.value
-        execution = value("max_execution_batch_size", largest)
-        if execution > largest:
-            raise invalid(f"max_execution_batch_size ({execution}) must not exceed max_batch_size ({largest})")
-        allowed = tuple(int(size) for size in proto.allowed_batch_sizes)
-        if any(later <= earlier for earlier, later in pairwise(allowed)):
-            raise invalid("allowed_batch_sizes entries must be monotonically increasing")
-        last = execution if split else largest
-        if allowed and allowed[-1] != last:
-            raise invalid(
-                "Last entry in allowed_batch_sizes must match max_batch_size; last entry was "
-                f"{allowed[-1]}; expected {last}"
-            )
-        return cls(
-            max_batch_size=largest,
-            batch_timeout_micros=value("batch_timeout_micros", 0),
-            max_enqueued_batches=value("max_enqueued_batches", 10),
-            num_batch_threads=value("num_batch_threads", cpus),
-            allowed_batch_sizes=allowed,
-            pad_variable_length_inputs=proto.pad_variable_length_inputs,
-            split_large=split,
-            max_execution_batch_size=execution if split else largest,
-        )
-
-    def padded_size(self, size: int) -> int:
-        """The smallest allowed size that holds so many rows."""
-        return next((allowed for allowed in self.allowed_batch_sizes if allowed >= size), size)
+log = logging.getLogger("serving.embedded")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -121,7 +74,7 @@ class BatchingRunner:
     def submit(self, call: Call, done: Done) -> None:
         """Queue the call; a refusal comes through `done` like any other outcome."""
         try:
-            size = _rows(call.arrays)
+            size = rows_of(call.arrays)
             limit = self._options.max_batch_size
             if size > limit:
                 raise invalid(f"Task size {size} is larger than maximum input batch size {limit}")
@@ -155,7 +108,7 @@ class BatchingRunner:
             self._closed = True
             self._lock.notify_all()
         for thread in self._threads:
-            thread.join()
+            thread.join(STOP_SECONDS)
 
     def _parts(self, call: Call, size: int, done: Done) -> list[_Task]:
         step = self._options.max_execution_batch_size
@@ -177,7 +130,7 @@ class BatchingRunner:
 
     def _enqueue(self, task: _Task) -> None:
         plan = task.call.plan
-        key: object = plan if self._options.pad_variable_length_inputs else (plan, _row_shapes(task.call.arrays))
+        key: object = plan if self._options.pad_variable_length_inputs else (plan, row_shapes(task.call.arrays))
         batch = self._open.get(key)
         if batch is None or batch.size + task.size > self._options.max_execution_batch_size:
             if self._waiting.get(key, 0) >= self._options.max_enqueued_batches:
@@ -194,7 +147,13 @@ class BatchingRunner:
 
     def _work(self) -> None:
         while (batch := self._next()) is not None:
-            self._process(batch)
+            try:
+                self._process(batch)
+            except Exception:
+                # A fault of ours must not cost the thread, nor clients their answer.
+                log.exception("a batch failed")
+                for task in batch.tasks:
+                    task.done(ServingError(Code.INTERNAL, "Internal error; the server's log has the details"))
             # A thread that waits must not keep the last batch's arrays alive.
             del batch
 
@@ -250,7 +209,7 @@ class BatchingRunner:
         plan: Plan = batch.tasks[0].call.plan
         rows = self._options.padded_size(batch.size)
         merged = [
-            _merged([task.call.arrays[index] for task in batch.tasks], rows - batch.size)
+            merged([task.call.arrays[index] for task in batch.tasks], rows - batch.size)
             for index in range(len(plan.feeds))
         ]
         self._metrics.batch_runs.add()
@@ -295,42 +254,3 @@ def _outcome(call: Call) -> list[np.ndarray] | ServingError:
         return call.run()
     except ServingError as error:
         return error
-
-
-def _rows(arrays: Sequence[np.ndarray]) -> int:
-    """The number of rows that all inputs have. Raises INVALID_ARGUMENT."""
-    if not arrays:
-        raise invalid("Batching session Run() must have at least one input tensor")
-    for array in arrays:
-        if not array.ndim:
-            raise invalid("Batching session Run() input tensors must have at least one dimension")
-        if array.shape[0] != arrays[0].shape[0]:
-            raise invalid("Batching session Run() input tensors must have equal 0th-dimension size")
-    return int(arrays[0].shape[0])
-
-
-def _row_shapes(arrays: Sequence[np.ndarray]) -> tuple[tuple[int, ...], ...]:
-    return tuple(array.shape[1:] for array in arrays)
-
-
-def _merged(arrays: list[np.ndarray], padding: int) -> np.ndarray:
-    """One array of all rows, and `padding` copies of the last call's first row, which is known to be valid."""
-    if len(arrays) == 1 and not padding:
-        return arrays[0]
-    if len({array.shape[1:] for array in arrays}) > 1:
-        arrays = _padded_alike(arrays)
-    if padding:
-        arrays = [*arrays, np.repeat(arrays[-1][:1], padding, axis=0)]
-    return np.concatenate(arrays)
-
-
-def _padded_alike(arrays: list[np.ndarray]) -> list[np.ndarray]:
-    """Every dimension but the first grown to the largest, filled with each array's own first value."""
-    if len({array.ndim for array in arrays}) > 1:
-        raise ServingError(Code.FAILED_PRECONDITION, "Tensors of one name from different tasks have different ranks")
-    sizes = [max(array.shape[axis] for array in arrays) for axis in range(1, arrays[0].ndim)]
-    grown = []
-    for array in arrays:
-        widths = [(0, 0), *((0, size - have) for size, have in zip(sizes, array.shape[1:], strict=True))]
-        grown.append(np.pad(array, widths, constant_values=array.flat[0]) if array.size else array)
-    return grown

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serving.embedded.servable import Servable, SessionSettings, load_servable
-from serving.embedded.status import ServingError
+from serving.embedded.status import ServingError, from_tensorflow
 from serving.embedded.warmup import warm_up
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Loader:
         if self.warmup_iterations:
             try:
                 warm_up(servable, self.metrics, self.warmup_iterations)
-            except ServingError:
+            except Exception as error:  # noqa: BLE001  # whatever a record makes TensorFlow raise
                 servable.close()
-                raise
+                raise (error if isinstance(error, ServingError) else from_tensorflow(error)) from None
         return servable

@@ -10,15 +10,15 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field
-from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serving.embedded.models import ModelConfig, Specific, versions_on_disk, wanted_versions
+from serving.embedded.models import ModelConfig, Specific, folder_contents, versions_on_disk, wanted_versions
+from serving.embedded.states import LoadSettings, State, VersionStatus
 from serving.embedded.status import Code, ServingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from serving.embedded.servable import Servable
 
@@ -28,38 +28,10 @@ _EAGER_POLL_SECONDS = 0.05
 """How often the base path is looked at until a model's first version is there: a pipeline may be about to write it."""
 
 
+_STOP_SECONDS = 2.0
+"""How long the end waits for a run that hangs in TensorFlow; nothing can interrupt one."""
 NO_VERSIONS = Specific(versions=frozenset())
 """The policy of a model that is no longer configured."""
-
-
-class State(IntEnum):
-    """A version's state, numbered as ModelVersionStatus numbers it."""
-
-    START = 10
-    LOADING = 20
-    AVAILABLE = 30
-    UNLOADING = 40
-    END = 50
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class VersionStatus:
-    """What GetModelStatus says of one version."""
-
-    version: int
-    state: State
-    error: ServingError | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LoadSettings:
-    """How patient loading is."""
-
-    poll_seconds: float = 1.0
-    """Between looks at the base paths; 0: look once; negative: never."""
-    retries: int = 5
-    retry_seconds: float = 60.0
-    allow_labels_for_unavailable: bool = False
 
 
 @dataclass(kw_only=True, slots=True)
@@ -90,11 +62,9 @@ class Manager:
         self,
         settings: LoadSettings,
         load: Callable[[str, int, Path], Servable],
-        unloaded: Callable[[Servable], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._load = load
-        self._unloaded = unloaded
         self._lock = threading.Condition()
         self._models: dict[str, _Model] = {}
         self._served: Mapping[str, _Served] = {}
@@ -206,7 +176,7 @@ class Manager:
             loaded = [servable for model in self._models.values() for servable in model.loaded.values()]
             self._served = {}
         for servable in loaded:
-            servable.close()
+            servable.close(within_seconds=_STOP_SECONDS)
 
     def _work(self) -> None:
         looked = False
@@ -257,12 +227,12 @@ class Manager:
 
     def _load_version(self, model: _Model, version: int, path: Path) -> None:
         name = model.config.name
-        if model.failed_as.get(version) == _contents(path):
+        if model.failed_as.get(version) == folder_contents(path):
             return
         self._set(model, VersionStatus(version=version, state=State.LOADING))
         attempt = 0
         while True:
-            before = _contents(path)
+            before = folder_contents(path)
             try:
                 servable = self._load(name, version, path)
             except ServingError as error:
@@ -295,7 +265,7 @@ class Manager:
             self._wake.clear()
             if not self._still_wanted(model, version):
                 return False
-            now = _contents(path)
+            now = folder_contents(path)
             if now != before and now == last:
                 return True
             last = now
@@ -310,7 +280,6 @@ class Manager:
             servable = model.loaded.pop(version)
             model.statuses[version] = VersionStatus(version=version, state=State.UNLOADING)
             self._publish()
-        self._unloaded(servable)
         servable.close()
         log.info("unloaded %s version %d", model.config.name, version)
         self._set(model, VersionStatus(version=version, state=State.END))
@@ -327,21 +296,3 @@ class Manager:
             for name, model in self._models.items()
         }
         self._lock.notify_all()
-
-
-def _contents(path: Path) -> tuple[object, ...]:
-    """Names, sizes and times of what lies in a version's folder: equal as long as nobody writes there."""
-    entries: list[tuple[str, int, int]] = []
-    for entry in _walk(path):
-        try:
-            about = entry.stat()
-        except OSError:
-            continue
-        entries.append((str(entry), about.st_size, about.st_mtime_ns))
-    return tuple(sorted(entries))
-
-
-def _walk(path: Path) -> Iterator[Path]:
-    yield path
-    if path.is_dir():
-        yield from path.rglob("*")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,6 +89,19 @@ def wanted_versions(policy: Policy, on_disk: Mapping[int, Path], live: frozenset
             return dict(on_disk)
         case Specific(versions=versions):
             return {version: path for version, path in on_disk.items() if version in versions}
+
+
+def folder_contents(path: Path) -> tuple[object, ...]:
+    """Names, sizes and times of what lies in a version's folder: equal as long as nobody writes there."""
+    entries: list[tuple[str, int, int]] = []
+    try:
+        for entry in (path, *path.rglob("*")):
+            about = entry.stat()
+            entries.append((str(entry), about.st_size, about.st_mtime_ns))
+    except OSError as error:
+        # It is being written or taken away at this very moment: not equal to anything that holds still.
+        entries.append((str(error), time.monotonic_ns(), 0))
+    return tuple(sorted(entries))
 
 
 def _version_number(name: str) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from typing import TYPE_CHECKING, Protocol
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
     import numpy as np
 
     from serving.embedded.inference import Call
+
+
+log = logging.getLogger("serving.embedded")
+
+STOP_SECONDS = 2.0
+"""How long the end waits for a thread whose run hangs in TensorFlow."""
 
 
 class Runner(Protocol):
@@ -50,7 +57,7 @@ class PooledRunner:
         for _ in self._threads:
             self._queue.put(None)
         for thread in self._threads:
-            thread.join()
+            thread.join(STOP_SECONDS)
 
     def _work(self) -> None:
         while (task := self._queue.get()) is not None:
@@ -59,6 +66,10 @@ class PooledRunner:
                 outcome: list[np.ndarray] | ServingError = call.run()
             except ServingError as error:
                 outcome = error
-            done(outcome)
+            try:
+                done(outcome)
+            except Exception:
+                # A fault of ours in one answer must not cost the thread that all others need.
+                log.exception("an outcome could not be handed on")
             # Nothing may hold the request's arrays while this thread waits for the next.
             del task, call, done, outcome

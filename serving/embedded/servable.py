@@ -105,12 +105,15 @@ class Servable:
             if not self._users:
                 self._lock.notify_all()
 
-    def close(self) -> None:
-        """Wait until nobody uses the session, then let go of it and its memory."""
+    def close(self, within_seconds: float | None = None) -> None:
+        """Wait until nobody uses the session, then let go of it and its memory.
+
+        After `within_seconds` it is left as it is: closing a session under a running call would crash the process.
+        """
         with self._lock:
             self._closed = True
-            while self._users:
-                self._lock.wait()
+            if not self._lock.wait_for(lambda: not self._users, within_seconds):
+                return
         self._plans.clear()
         self._session.close()
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
 import signal
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from serving.embedded.doors import cpus, grpc_door, rest_door
 from serving.embedded.flags import Flags, parse_flags, usage
-from serving.embedded.status import Code, ServingError
+from serving.embedded.status import ServingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,9 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("serving.embedded")
 
-GRACE_SECONDS = 5.0
-"""How long requests that are being answered may take to finish once the server was told to stop."""
 _SWITCH_SECONDS = 0.0005
+"""How soon a thread that comes back from TensorFlow may have the interpreter; the default is a whole answer late."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -82,10 +80,10 @@ def running(flags: Flags, stop: threading.Event) -> Iterator[Ports]:
 
     Raises ServingError where the server cannot start, `_Stopped` where `stop` was set before it had.
     """
-    from serving.embedded import configs
     from serving.embedded.loading import Loader
-    from serving.embedded.manager import LoadSettings, Manager
+    from serving.embedded.manager import Manager
     from serving.embedded.metrics import Metrics
+    from serving.embedded.states import LoadSettings
 
     metrics = Metrics()
     models = _models(flags)
@@ -103,11 +101,7 @@ def running(flags: Flags, stop: threading.Event) -> Iterator[Ports]:
         ),
         loader.load,
     )
-    prometheus = (
-        configs.monitoring_config(Path(flags.monitoring_config_file)).prometheus_config
-        if (flags.monitoring_config_file)
-        else None
-    )
+    prometheus_path = _prometheus_path(flags)
     sys.setswitchinterval(_SWITCH_SECONDS)
     with ExitStack() as closing:
         runner = _runner(flags, metrics)
@@ -121,10 +115,8 @@ def running(flags: Flags, stop: threading.Event) -> Iterator[Ports]:
             raise _Stopped
         configured = _Configured(manager, models)
         closing.enter_context(_config_polled(flags, configured, stop))
-        rest = closing.enter_context(
-            _rest_door(flags, manager, runner, metrics, prometheus.path if prometheus and prometheus.enable else None)
-        )
-        grpc_port = closing.enter_context(_grpc_door(flags, manager, runner, metrics, configured))
+        rest = closing.enter_context(rest_door(flags, manager, runner, metrics, prometheus_path))
+        grpc_port = closing.enter_context(grpc_door(flags, manager, runner, metrics, configured.change))
         yield Ports(grpc=grpc_port, rest=rest)
 
 
@@ -174,132 +166,6 @@ def _config_polled(flags: Flags, configured: _Configured, stop: threading.Event)
         thread.join()
 
 
-@contextmanager
-def _rest_door(
-    flags: Flags, manager: Manager, runner: Runner, metrics: Metrics, prometheus_path: str | None
-) -> Iterator[int | None]:
-    """The REST server on an event loop and a thread of its own; yields its port."""
-    import uvloop
-
-    from serving.embedded.http import Connection, Connections
-    from serving.embedded.rest import RestDoor, RestOptions
-
-    if not flags.rest_api_port and not flags.ports_file:
-        yield None
-        return
-    options = RestOptions(
-        timeout_seconds=flags.rest_api_timeout_in_ms / 1000,
-        cors=flags.rest_api_enable_cors_support,
-        prometheus_path=prometheus_path,
-        max_body_bytes=flags.rest_api_max_body_bytes,
-    )
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    door = RestDoor(manager, runner, metrics, options, loop)
-    connections = Connections(loop=loop, handle=door.handle, max_body_bytes=options.max_body_bytes)
-    try:
-        server: Any = loop.run_until_complete(
-            loop.create_server(lambda: Connection(connections), flags.host, flags.rest_api_port, backlog=1024)
-        )
-    except OSError as error:
-        loop.close()
-        raise ServingError(
-            Code.UNAVAILABLE, f"Couldn't bind {flags.host} to port {flags.rest_api_port} for REST: {error.strerror}"
-        ) from None
-
-    def sweep() -> None:
-        connections.close_idle()
-        loop.call_later(5.0, sweep)
-
-    loop.call_later(5.0, sweep)
-    thread = threading.Thread(target=loop.run_forever, name="rest", daemon=True)
-    thread.start()
-
-    async def shut() -> None:
-        server.close()
-        await connections.drain(GRACE_SECONDS)
-
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        asyncio.run_coroutine_threadsafe(shut(), loop).result(GRACE_SECONDS + 5)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-        door.close()
-
-
-@contextmanager
-def _grpc_door(
-    flags: Flags, manager: Manager, runner: Runner, metrics: Metrics, configured: _Configured
-) -> Iterator[int | None]:
-    """The gRPC server; yields its port."""
-    import grpc
-
-    from serving.embedded.grpc_service import GrpcDoor, add_services
-
-    if not flags.port and not flags.ports_file and not flags.grpc_socket_path:
-        yield None
-        return
-    threads = ThreadPoolExecutor(flags.grpc_max_threads or max(16, 4 * _cpus()), thread_name_prefix="grpc")
-    server = grpc.server(threads, options=_channel_options(flags.grpc_channel_arguments))
-    add_services(server, GrpcDoor(manager, runner, metrics, configured.change), metrics)
-    if flags.enable_grpc_healthcheck_service:
-        _add_health(server)
-    port = None
-    try:
-        if flags.port or flags.ports_file:
-            port = _listen(server, f"{flags.host}:{flags.port}", flags)
-        if flags.grpc_socket_path:
-            server.add_insecure_port(f"unix:{Path(flags.grpc_socket_path).absolute()}")
-    except RuntimeError:
-        threads.shutdown()
-        raise ServingError(Code.UNAVAILABLE, f"Couldn't bind {flags.host} to port {flags.port} for gRPC") from None
-    server.start()
-    try:
-        yield port
-    finally:
-        server.stop(GRACE_SECONDS).wait()
-        threads.shutdown()
-
-
-def _listen(server: Any, address: str, flags: Flags) -> int:
-    from serving.embedded import configs
-
-    if not flags.ssl_config_file:
-        return int(server.add_insecure_port(address))
-    import grpc
-
-    ssl = configs.ssl_config(Path(flags.ssl_config_file))
-    credentials = grpc.ssl_server_credentials(
-        [(ssl.server_key.encode(), ssl.server_cert.encode())],
-        root_certificates=ssl.custom_ca.encode() or None,
-        require_client_auth=ssl.client_verify,
-    )
-    return int(server.add_secure_port(address, credentials))
-
-
-def _add_health(server: Any) -> None:
-    from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-
-    servicer = health.HealthServicer()
-    for service in ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService"):
-        servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-
-
-def _channel_options(arguments: str) -> list[tuple[str, str | int]]:
-    """Unlimited message sizes, as there, then the user's own."""
-    options: dict[str, str | int] = {
-        "grpc.max_receive_message_length": (1 << 31) - 1,
-        "grpc.max_send_message_length": (1 << 31) - 1,
-        "grpc.so_reuseport": 0,
-    }
-    for argument in filter(None, arguments.split(",")):
-        key, _, value = argument.partition("=")
-        options[key] = int(value) if value.lstrip("-").isdigit() else value
-    return list(options.items())
-
-
 def _models(flags: Flags) -> tuple[ModelConfig, ...]:
     from serving.embedded import configs
     from serving.embedded.models import ModelConfig, models_from_proto
@@ -307,6 +173,15 @@ def _models(flags: Flags) -> tuple[ModelConfig, ...]:
     if flags.model_config_file:
         return models_from_proto(configs.model_server_config(Path(flags.model_config_file)))
     return (ModelConfig(name=flags.model_name, base_path=Path(flags.model_base_path)),)
+
+
+def _prometheus_path(flags: Flags) -> str | None:
+    from serving.embedded import configs
+
+    if not flags.monitoring_config_file:
+        return None
+    config = configs.monitoring_config(Path(flags.monitoring_config_file)).prometheus_config
+    return (config.path or "/monitoring/prometheus/metrics") if config.enable else None
 
 
 def _session_settings(flags: Flags) -> SessionSettings:
@@ -328,20 +203,17 @@ def _runner(flags: Flags, metrics: Metrics) -> Runner:
     if not flags.enable_batching:
         from serving.embedded.run import PooledRunner
 
-        return PooledRunner(flags.rest_api_num_threads or 4 * _cpus())
+        return PooledRunner(flags.rest_api_num_threads or 4 * cpus())
     from serving.embedded import configs
-    from serving.embedded.batching import BatchingOptions, BatchingRunner
+    from serving.embedded.batching import BatchingRunner
+    from serving.embedded.batching_options import BatchingOptions
 
     parameters = (
         configs.batching_parameters(Path(flags.batching_parameters_file))
         if flags.batching_parameters_file
         else configs.default_batching_parameters()
     )
-    return BatchingRunner(BatchingOptions.from_proto(parameters, cpus=_cpus()), metrics)
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0))
+    return BatchingRunner(BatchingOptions.from_proto(parameters, cpus=cpus()), metrics)
 
 
 def _report(flags: Flags, ports: Ports) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serving.embedded.batching import BatchingOptions, BatchingRunner
+from serving.embedded.batching import BatchingRunner
+from serving.embedded.batching_options import BatchingOptions
 from serving.embedded.configs import default_batching_parameters
 from serving.embedded.inference import Call
 from serving.embedded.metrics import Metrics

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from serving.embedded.manager import LoadSettings, Manager, State
+from serving.embedded.manager import Manager
 from serving.embedded.models import All, ModelConfig, Policy
+from serving.embedded.states import LoadSettings, State
 from serving.embedded.status import Code, ServingError
 
 QUICK = LoadSettings(poll_seconds=0.02, retries=0, retry_seconds=0.05)
@@ -33,7 +34,7 @@ class StandIn:
     def release(self) -> None:
         pass
 
-    def close(self) -> None:
+    def close(self, within_seconds: float | None = None) -> None:
         self.closed.set()
 
 

@@ -1,0 +1,161 @@
+"""Opens and closes the two doors: REST on an event loop of its own, gRPC on grpcio's server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from serving.embedded.status import Code, ServingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from serving.embedded.flags import Flags
+    from serving.embedded.manager import Manager
+    from serving.embedded.metrics import Metrics
+    from serving.embedded.models import ModelConfig
+    from serving.embedded.run import Runner
+
+GRACE_SECONDS = 5.0
+"""How long requests that are being answered may take to finish once the server was told to stop."""
+
+
+@contextmanager
+def rest_door(
+    flags: Flags, manager: Manager, runner: Runner, metrics: Metrics, prometheus_path: str | None
+) -> Iterator[int | None]:
+    """The REST server on an event loop and a thread of its own; yields its port."""
+    import uvloop
+
+    from serving.embedded.http import Connection, Connections
+    from serving.embedded.rest import RestDoor, RestOptions
+
+    if not flags.rest_api_port and not flags.ports_file:
+        yield None
+        return
+    options = RestOptions(
+        timeout_seconds=flags.rest_api_timeout_in_ms / 1000,
+        cors=flags.rest_api_enable_cors_support,
+        prometheus_path=prometheus_path,
+        max_body_bytes=flags.rest_api_max_body_bytes,
+    )
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    door = RestDoor(manager, runner, metrics, options, loop)
+    connections = Connections(loop=loop, handle=door.handle, max_body_bytes=options.max_body_bytes)
+    try:
+        server: Any = loop.run_until_complete(
+            loop.create_server(lambda: Connection(connections), flags.host, flags.rest_api_port, backlog=1024)
+        )
+    except OSError as error:
+        loop.close()
+        raise ServingError(
+            Code.UNAVAILABLE, f"Couldn't bind {flags.host} to port {flags.rest_api_port} for REST: {error.strerror}"
+        ) from None
+
+    def sweep() -> None:
+        connections.close_idle()
+        loop.call_later(5.0, sweep)
+
+    loop.call_later(5.0, sweep)
+    thread = threading.Thread(target=loop.run_forever, name="rest", daemon=True)
+    thread.start()
+
+    async def shut() -> None:
+        server.close()
+        await connections.drain(GRACE_SECONDS)
+
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        asyncio.run_coroutine_threadsafe(shut(), loop).result(GRACE_SECONDS + 5)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+        door.close()
+
+
+@contextmanager
+def grpc_door(
+    flags: Flags, manager: Manager, runner: Runner, metrics: Metrics, reload: Callable[[tuple[ModelConfig, ...]], None]
+) -> Iterator[int | None]:
+    """The gRPC server; yields its port."""
+    import grpc
+
+    from serving.embedded.grpc_service import GrpcDoor, add_services
+
+    if not flags.port and not flags.ports_file and not flags.grpc_socket_path:
+        yield None
+        return
+    threads = ThreadPoolExecutor(_grpc_threads(flags), thread_name_prefix="grpc")
+    server = grpc.server(threads, options=_channel_options(flags.grpc_channel_arguments))
+    add_services(server, GrpcDoor(manager, runner, metrics, reload), metrics)
+    if flags.enable_grpc_healthcheck_service:
+        _add_health(server)
+    port = None
+    try:
+        if flags.port or flags.ports_file:
+            port = _listen(server, f"{flags.host}:{flags.port}", flags)
+        if flags.grpc_socket_path:
+            server.add_insecure_port(f"unix:{Path(flags.grpc_socket_path).absolute()}")
+    except RuntimeError:
+        threads.shutdown()
+        raise ServingError(Code.UNAVAILABLE, f"Couldn't bind {flags.host} to port {flags.port} for gRPC") from None
+    server.start()
+    try:
+        yield port
+    finally:
+        server.stop(GRACE_SECONDS).wait()
+        threads.shutdown()
+
+
+def _grpc_threads(flags: Flags) -> int:
+    """Each call holds a thread while it runs; calls that wait for their batch need many, and cost little."""
+    return flags.grpc_max_threads or (64 if flags.enable_batching else max(16, 4 * cpus()))
+
+
+def _listen(server: Any, address: str, flags: Flags) -> int:
+    from serving.embedded import configs
+
+    if not flags.ssl_config_file:
+        return int(server.add_insecure_port(address))
+    import grpc
+
+    ssl = configs.ssl_config(Path(flags.ssl_config_file))
+    credentials = grpc.ssl_server_credentials(
+        [(ssl.server_key.encode(), ssl.server_cert.encode())],
+        root_certificates=ssl.custom_ca.encode() or None,
+        require_client_auth=ssl.client_verify,
+    )
+    return int(server.add_secure_port(address, credentials))
+
+
+def _add_health(server: Any) -> None:
+    from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+    servicer = health.HealthServicer()
+    for service in ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService"):
+        servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+
+
+def _channel_options(arguments: str) -> list[tuple[str, str | int]]:
+    """Unlimited message sizes, as there, then the user's own."""
+    options: dict[str, str | int] = {
+        "grpc.max_receive_message_length": (1 << 31) - 1,
+        "grpc.max_send_message_length": (1 << 31) - 1,
+        "grpc.so_reuseport": 0,
+    }
+    for argument in filter(None, arguments.split(",")):
+        key, _, value = argument.partition("=")
+        options[key] = int(value) if value.lstrip("-").isdigit() else value
+    return list(options.items())
+
+
+def cpus() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0))
