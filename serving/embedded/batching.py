@@ -208,12 +208,12 @@ class BatchingRunner:
     def _run_merged(self, batch: _Batch) -> list[np.ndarray]:
         plan: Plan = batch.tasks[0].call.plan
         rows = self._options.padded_size(batch.size)
-        merged = [
+        inputs = [
             merged([task.call.arrays[index] for task in batch.tasks], rows - batch.size)
             for index in range(len(plan.feeds))
         ]
         self._metrics.batch_runs.add()
-        outputs = plan.run(merged)
+        outputs = plan.run(inputs)
         for output in outputs:
             if not output.ndim:
                 raise ServingError(Code.FAILED_PRECONDITION, "Batched output tensor has 0 dimensions")
