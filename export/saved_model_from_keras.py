@@ -80,6 +80,12 @@ def _input_specs(model: Any) -> dict[str, Any]:
     names = [tensor.name for tensor in tensors]
     if len(set(names)) != len(names):
         raise ModelFailed(f"the model's inputs do not have names of their own: {names}", hint="name each keras.Input")
+    for name in names:
+        if not (name.isidentifier() and name.isascii()):
+            raise ModelFailed(
+                f"an input is called `{name}`, which TensorFlow would change on its way",
+                hint="name the keras.Input with letters, digits and underscores",
+            )
     return {tensor.name: tf.TensorSpec(tensor.shape, tf.as_dtype(tensor.dtype), name=tensor.name) for tensor in tensors}
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from export.kept_signature import check_kept
 from export.simplified_saved_model import simplified
 from export.tensorflowjs_import import graph_model_converter
+from export.tfjs_signature import named_after, signature_of_tfjs
 from pipeline.core.artifact import Precision
 from pipeline.core.errors import ConversionFailed
-from pipeline.core.signature import Signature, TensorSpec
+from pipeline.core.signature import Signature
 
 MODEL_FILE = "model.json"
 # TF.js's own quantization stores weights small and widens them to float32 when it loads them. "*" means all weights.
@@ -48,34 +47,8 @@ def tfjs_from_saved_model(saved_model: Path, *, into: Path, signature: Signature
                 f"{label}: TF.js's converter refused the model: {' '.join(str(error).split()) or type(error).__name__}",
                 hint="the layer that holds the operation named has to be written without it for TF.js",
             ) from error
-    model = json.loads((into / MODEL_FILE).read_text())
-    check_kept(signature_of_tfjs(model, signature.name), signature, label=label)
+        model = json.loads((into / MODEL_FILE).read_text())
+        model["signature"] = named_after(folder, signature.name, model["signature"])
+    check_kept(signature_of_tfjs(model["signature"], signature.name), signature, label=label)
     # The converter's order of attributes differs from run to run; sorted, the same model gives the same file.
     (into / MODEL_FILE).write_text(json.dumps(model, sort_keys=True))
-
-
-def signature_of_tfjs(model: Mapping[str, Any], name: str) -> Signature:
-    """The signature block of a graph model's `model.json`, which names none, under the given name."""
-    return Signature(
-        name=name, inputs=_specs(model["signature"], "inputs"), outputs=_specs(model["signature"], "outputs")
-    )
-
-
-def _specs(signature: Mapping[str, Any], kind: str) -> tuple[TensorSpec, ...]:
-    import tensorflow as tf
-    from tensorflow.core.framework import types_pb2
-
-    return tuple(
-        TensorSpec(
-            name=name,
-            dtype=tf.as_dtype(types_pb2.DataType.Value(tensor["dtype"])).name,
-            shape=tuple(None if int(size["size"]) < 0 else int(size["size"]) for size in _sizes(tensor)),
-        )
-        for name, tensor in signature.get(kind, {}).items()
-    )
-
-
-def _sizes(tensor: Mapping[str, Any]) -> Sequence[Mapping[str, str]]:
-    # A scalar's shape is written without dimensions.
-    sizes: Sequence[Mapping[str, str]] = tensor["tensorShape"].get("dim", ())
-    return sizes

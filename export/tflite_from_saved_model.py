@@ -16,7 +16,7 @@ from export.simplified_saved_model import simplified
 from export.tflite_signature import signature_of_tflite
 from pipeline.core.artifact import Precision
 from pipeline.core.errors import ConversionFailed
-from pipeline.core.signature import Signature, Tensors, batches
+from pipeline.core.signature import Signature, Tensors, batches, sample_count
 
 _REASONS_SHOWN = 2
 
@@ -62,6 +62,11 @@ def _set_precision(tf: Any, converter: Any, precision: Precision, key: str, repr
             # Per-channel weights of dense layers need FULLY_CONNECTED version 12, which tflite-runtime 2.14 lacks.
             converter._experimental_disable_per_channel_quantization_for_dense_layers = True  # noqa: SLF001  # no other
         case Precision.INT8:
+            if sample_count(representative) == 0:
+                raise ConversionFailed(
+                    "full integer quantization was given no representative samples",
+                    hint="raise convert.representative_samples",
+                )
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             # Not TFLITE_BUILTINS, which would leave an operation without integer kernel in float and say nothing.
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]

@@ -159,6 +159,16 @@ def test_wrong_output_names_are_refused(small: Exported, tmp_path: Path) -> None
     assert not (tmp_path / "1").exists()
 
 
+def test_an_input_name_that_tensorflow_would_change_is_refused(tmp_path: Path) -> None:
+    """`my image` would become `my_image` in some of the artifacts and not in others."""
+    import keras
+
+    given = keras.Input((2,), name="my image")
+    model = keras.Model(given, keras.layers.Flatten()(given))
+    with pytest.raises(ModelFailed, match="an input is called `my image`"):
+        exported(model, tmp_path, samples={"my image": np.zeros((1, 2), np.float32)}, output_names=("y",))
+
+
 def test_a_model_without_inputs_is_refused(tmp_path: Path) -> None:
     """A subclassed model does not say what it takes, so nothing could be named or checked."""
     import keras

@@ -1,0 +1,185 @@
+"""TFLite files: the right precision, the right names, and a refusal that names the operation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from export.simplified_saved_model import simplified
+from export.tflite_from_saved_model import tflite_from_saved_model
+from export.tflite_signature import signature_of_tflite
+from pipeline.core.artifact import TFLITE_PRECISIONS, Artifact, Precision
+from pipeline.core.errors import ConversionFailed
+from pipeline.core.signature import Tensors
+from tests.integration.exported import Exported, export, tflite
+
+
+def operations(content: bytes) -> list[tuple[str, list[str]]]:
+    """Every operation of the file, with the dtypes of its outputs."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
+    dtypes = {number: name for name, number in vars(schema.TensorType).items() if isinstance(number, int)}
+    model = schema.Model.GetRootAs(content, 0)
+    graph = model.Subgraphs(0)
+    found = []
+    for operation in (graph.Operators(i) for i in range(graph.OperatorsLength())):
+        name = names[model.OperatorCodes(operation.OpcodeIndex()).BuiltinCode()]
+        outputs = [graph.Tensors(operation.Outputs(i)) for i in range(operation.OutputsLength())]
+        found.append((name, [dtypes[tensor.Type()] for tensor in outputs]))
+    return found
+
+
+def model_of(layer: Any, folder: Path, samples: Tensors | None = None) -> Exported:
+    """A model of one layer, `a` float32 [batch, 4, 4] to `y`."""
+    import keras
+
+    given = keras.Input((4, 4), name="a")
+    model = keras.Model(given, layer(given))
+    random = np.random.default_rng(0).normal(size=(20, 4, 4)).astype(np.float32)
+    samples = {"a": random} if samples is None else samples
+    return export(model, folder, samples=samples, answers={"y": np.asarray(model(samples["a"]))})
+
+
+@pytest.mark.parametrize("precision", TFLITE_PRECISIONS)
+def test_names_dtypes_and_shapes_are_the_saved_models(
+    small: Exported,
+    pairs: Exported,
+    small_tflite: Mapping[Precision, Artifact],
+    pairs_tflite: Mapping[Precision, Artifact],
+    precision: Precision,
+) -> None:
+    """A full-integer file that takes int8 would need quantized samples, one with a fixed batch padded ones."""
+    for exported, files in ((small, small_tflite), (pairs, pairs_tflite)):
+        found = signature_of_tflite(files[precision].path.read_bytes(), "serving_default", label="test")
+        want = exported.saved_model.signature
+        assert sorted(found.inputs, key=str) == sorted(want.inputs, key=str)
+        assert sorted(found.outputs, key=str) == sorted(want.outputs, key=str)
+
+
+def test_int8_computes_in_integers_only(small_tflite: Mapping[Precision, Artifact]) -> None:
+    """A converter that leaves an operation in float says nothing, and the file is slow where it should be fast."""
+    found = operations(small_tflite[Precision.INT8].path.read_bytes())
+    in_float = Counter(name for name, dtypes in found if "FLOAT32" in dtypes)
+    assert in_float == {"DEQUANTIZE": 1}
+
+
+def test_quantized_files_are_small(small_tflite: Mapping[Precision, Artifact]) -> None:
+    """What quantization is for."""
+    size = {precision: artifact.size_bytes for precision, artifact in small_tflite.items()}
+    assert size[Precision.FLOAT16] < 0.6 * size[Precision.FLOAT32]
+    assert size[Precision.DYNAMIC] < 0.4 * size[Precision.FLOAT32]
+    assert size[Precision.INT8] < 0.4 * size[Precision.FLOAT32]
+
+
+def test_the_same_saved_model_gives_the_same_file(
+    small: Exported, small_tflite: Mapping[Precision, Artifact], tmp_path: Path
+) -> None:
+    """Otherwise a rerun would make every later step anew."""
+    again = tflite(small, tmp_path, Precision.INT8)
+    assert again.path.read_bytes() == small_tflite[Precision.INT8].path.read_bytes()
+    assert list(again.path.parent.iterdir()) == [again.path]
+
+
+def test_no_shape_is_computed_at_run_time(small_tflite: Mapping[Precision, Artifact]) -> None:
+    """Keras 3's Flatten computes one, and then tflite-runtime 2.14 delegates nothing."""
+    for artifact in small_tflite.values():
+        names = {name for name, _ in operations(artifact.path.read_bytes())}
+        assert not names & {"SHAPE", "PACK", "STRIDED_SLICE"}
+
+
+def test_simplified_models_answer_the_same(small: Exported, pairs: Exported, tmp_path: Path) -> None:
+    """The rewriting is for converters; a value that it changed would look like their fault."""
+    import tensorflow as tf
+
+    for exported in (small, pairs):
+        feed = {name: tf.constant(array) for name, array in exported.samples.items()}
+        whole = tf.saved_model.load(str(exported.saved_model.path)).signatures["serving_default"](**feed)
+        with simplified(exported.saved_model.path, scratch=tmp_path) as folder:
+            simple = tf.saved_model.load(str(folder)).signatures["serving_default"](**feed)
+            for name, tensor in whole.items():
+                np.testing.assert_array_equal(simple[name].numpy(), tensor.numpy())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_reshapes_with_two_unknown_sizes_are_left_alone(tmp_path: Path) -> None:
+    """[-1, -1] would be no shape at all."""
+    import keras
+    from keras import layers, ops
+
+    class Merge(layers.Layer):  # type: ignore[misc]  # Keras ships no types
+        def call(self, given: Any) -> Any:
+            batch, length, width = ops.shape(given)
+            return ops.reshape(given, (batch, length * 2, width // 2))
+
+        def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+            return (shape[0], None, 2)
+
+    given = keras.Input((None, 4), name="a")
+    samples = {"a": np.arange(24, dtype=np.float32).reshape(2, 3, 4)}
+    model = keras.Model(given, Merge()(given))
+    exported = export(model, tmp_path / "merge", samples=samples, answers={"y": np.asarray(model(samples["a"]))})
+    file = tflite(exported, tmp_path / "files", Precision.FLOAT32)
+    assert "PACK" in {name for name, _ in operations(file.path.read_bytes())}
+
+
+@pytest.mark.parametrize("precision", TFLITE_PRECISIONS)
+def test_an_operation_that_tflite_lacks_is_named_in_a_line(tmp_path: Path, precision: Precision) -> None:
+    """MLIR's own message is hundreds of lines, and the one that counts stands in the middle."""
+    import tensorflow as tf
+    from keras import layers
+
+    class Determinant(layers.Layer):  # type: ignore[misc]  # Keras ships no types
+        def call(self, given: Any) -> Any:
+            return tf.linalg.det(given)
+
+        def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+            return shape[:1]
+
+    exported = model_of(Determinant(name="area"), tmp_path / "shoelace")
+    with pytest.raises(ConversionFailed) as raised:
+        tflite(exported, tmp_path, precision)
+    assert raised.value.problem.startswith(
+        f"shoelace tflite {precision}: TFLite's converter refused the model: "
+        "'tf.MatrixDeterminant' op is neither a custom op nor a flex op"
+    )
+    assert "area" in raised.value.problem
+    assert len(raised.value.problem) < 300
+    assert list((tmp_path / precision).iterdir()) == []
+
+
+@pytest.mark.parametrize("unroll", [False, True])
+def test_recurrent_layers_are_told_what_to_do(tmp_path: Path, unroll: bool) -> None:  # noqa: FBT001  # a parameter
+    """Every Keras 3 LSTM meets this; `use SELECT_TF_OPS`, the converter's advice, does not run on an edge runtime."""
+    from keras import layers
+
+    exported = model_of(layers.LSTM(3, unroll=unroll), tmp_path / "lstm")
+    if unroll:
+        assert tflite(exported, tmp_path, Precision.FLOAT32).size_bytes > 0
+    else:
+        with pytest.raises(ConversionFailed, match="TensorListReserve") as raised:
+            tflite(exported, tmp_path, Precision.FLOAT32)
+        assert "unroll=True" in raised.value.hint
+
+
+def test_a_precision_of_the_browser_is_refused(small: Exported, tmp_path: Path) -> None:
+    """TF.js has uint8 weights, TFLite has int8; they are easily taken for one another."""
+    with pytest.raises(ConversionFailed, match=r"uint8 is a precision of TF\.js weights"):
+        tflite(small, tmp_path, Precision.UINT8)
+
+
+def test_calibration_needs_real_samples(small: Exported, tmp_path: Path) -> None:
+    """Ranges that come of nothing make a file that answers noise."""
+    with pytest.raises(ConversionFailed, match="no representative samples"):
+        tflite_from_saved_model(
+            small.saved_model.path,
+            into=tmp_path / "digits.tflite",
+            signature=small.saved_model.signature,
+            precision=Precision.INT8,
+            representative={"image": small.samples["image"][:0]},
+        )
