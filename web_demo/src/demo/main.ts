@@ -1,6 +1,8 @@
 /** The demo page: draw a digit, see what the model makes of it, on the backend and in the precision of your choice. */
 
+import './theme.css';
 import './page.css';
+import './small-screens.css';
 
 import { BACKENDS, type BackendName } from '../backends';
 import { type ModelRunner, loadModel } from '../model-runner';
