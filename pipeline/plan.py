@@ -75,18 +75,15 @@ class Planner:
 
         def make(_: Sequence[Entry], making: Making) -> None:
             logs = self.store.root / self.file.name / "training" / recipe([]).key
-            making.facts |= (
-                self.workers.executor("makers", processes=self.maker_processes)
-                .submit(
-                    stages.train_into,
-                    making.folder,
-                    self.file,
-                    self.training,
-                    logs / "checkpoints",
-                    logs / "tensorboard",
+            checkpoints = logs / "checkpoints"
+            try:
+                making.facts |= self._make(
+                    stages.train_into, making.folder, self.file, self.training, checkpoints, logs / "tensorboard"
                 )
-                .result()
-            )
+            finally:
+                # A killed worker cannot clear away the checkpoint that it was writing; the last whole one stays.
+                for half_written in checkpoints.glob("aside-*"):
+                    half_written.unlink()
 
         return Step(name=TRAIN, needs=(), recipe=recipe, make=make, essential=True)
 

@@ -11,24 +11,31 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import cached_property
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
+from pipeline.core.errors import EnvironmentProblem
 from pipeline.core.progress import Observer, Progress
 
 _TERMINATE_WITHIN_SECONDS = 5.0
+# A pipe takes 4,096 bytes in one piece; a character has four at most, and the rest of an event a few hundred.
+_MESSAGE_CHARACTERS = 800
+# Unix allows 107 characters, and multiprocessing adds `/pymp-xxxxxxxx/listener-xxxxxxxx`.
+_SOCKET_ADDRESS_CHARACTERS = 107 - 32
 
 # Set in a worker only, by its initializer: where its progress goes.
-_events: SimpleQueue[Progress | None] | None = None
+_events: Connection[Progress | None, Progress | None] | None = None
 
 
 def observer_of_this_worker(event: Progress, /) -> None:
     """The observer to hand to a stage that runs in a worker."""
     if _events is None:
         raise RuntimeError("this process is not a worker")
-    _events.put(event)
+    # Without a lock, which a worker that is killed would keep: the kernel writes so little in one piece.
+    _events.send(replace(event, message=event.message[:_MESSAGE_CHARACTERS]))
 
 
 class Workers:
@@ -72,31 +79,38 @@ class Workers:
         return self._stack.enter_context(tempfile.TemporaryDirectory(prefix="tripoint-workers-"))
 
     @cached_property
-    def _events(self) -> SimpleQueue[Progress | None]:
-        events: SimpleQueue[Progress | None] = self._context.SimpleQueue()
-        listener = threading.Thread(target=_listen, args=(events, self._observer), name="progress", daemon=True)
+    def _events(self) -> Connection[Progress | None, Progress | None]:
+        heard, said = self._context.Pipe(duplex=False)
+        listener = threading.Thread(target=_listen, args=(heard, self._observer), name="progress", daemon=True)
         listener.start()
         self._stack.callback(listener.join)
-        self._stack.callback(events.put, None)
-        return events
+        self._stack.callback(said.send, None)
+        return said
 
 
 @contextmanager
 def workers(*, logs: Path, observer: Observer) -> Iterator[Workers]:
     """Yield the source of workers, which costs nothing until it is used. No process is left when the block ends.
 
-    `logs` is a folder that exists by the time the first worker starts.
+    `logs` is a folder that exists by the time the first worker starts. Raises EnvironmentProblem for a temporary folder
+    in which no socket can be.
     """
+    room = _SOCKET_ADDRESS_CHARACTERS - len(tempfile.gettempdir())
+    if room < 0:
+        raise EnvironmentProblem(
+            f"the temporary folder's path is {-room} characters too long for a socket: {tempfile.gettempdir()}",
+            hint="set TMPDIR to a shorter path",
+        )
     with ExitStack() as stack:
         yield Workers(logs=logs, observer=observer, stack=stack)
 
 
-def _listen(events: SimpleQueue[Progress | None], observer: Observer) -> None:
-    while (event := events.get()) is not None:
+def _listen(heard: Connection[Progress | None, Progress | None], observer: Observer) -> None:
+    while (event := heard.recv()) is not None:
         observer(event)
 
 
-def _prepare_worker(events: SimpleQueue[Progress | None], log: str, scratch: str) -> None:
+def _prepare_worker(events: Connection[Progress | None, Progress | None], log: str, scratch: str) -> None:
     global _events  # noqa: PLW0603  # an initializer has no other way to hand something to the tasks
     _events = events
     _prepare_process(scratch)
