@@ -96,7 +96,6 @@ class Metrics:
         model = ("model_name",)
         self.load_attempts = Counter("cc:saved_model:load_attempt_count", ("model_path", "status"))
         self.load_latency = Counter("cc:saved_model:load_latency", ("model_path",))
-        self.session_runs = Counter("core:direct_session_runs", ())
         self.queuing_latency = Histogram("serving:batching_session:queuing_latency", (), MICROSECONDS)
         self.batch_runs = Counter("serving:batching_session:wrapped_run_count", ())
         self.mlmd_map = Unmoved("serving:mlmd_map", "gauge")

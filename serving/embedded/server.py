@@ -37,6 +37,9 @@ def main(argv: Sequence[str]) -> int:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s: %(levelname).1s %(name)s] %(message)s"
     )
+    if any(argument in ("--help", "-help", "-h") for argument in argv):
+        sys.stdout.write(usage())
+        return 0
     try:
         flags = parse_flags(argv)
     except ServingError as error:

@@ -195,6 +195,13 @@ def test_a_wrong_flag_ends_the_start_by_its_name(models: Path) -> None:
         assert "--prefer_tflite_model=true is not supported" in running.log.read_text()
 
 
+def test_help_lists_the_flags(models: Path) -> None:
+    """The first thing that anybody types."""
+    with serving({"flags": ["--help"]}, models, await_ready=False) as running:
+        assert running.wait_exit(60) == 0
+        assert "--model_base_path=" in running.log.read_text()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_server_cleanly(models: Path, number: int) -> None:
     """A launcher waits for it; one that hangs holds its ports and memory."""
