@@ -130,6 +130,7 @@ def test_each_class_of_non_finite_values_is_told_apart(compared: Compared) -> No
         ("-inf", 1, 1),
         ("NaN", 1, 1),
     ]
+    assert numeric(compared(want, got)).non_finite_alike == 0
     assert found[2].sentence == (
         "scores: NaN in 1 of 24 values where the reference has none and no NaN in 1 of 24 values where the reference "
         "has it; first at (0, 0): inf, expected nan"

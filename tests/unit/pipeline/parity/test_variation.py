@@ -60,6 +60,15 @@ def test_a_small_variation_around_a_large_offset_is_inconclusive(compared: Compa
     assert isinstance(statused(compared(want, want)), Inconclusive)
 
 
+def test_what_rtol_allows_is_taken_at_the_largest_answer(compared: Compared, tolerance: Tolerance) -> None:
+    """Otherwise a constant answer that passes at the far end would count as told apart."""
+    want = np.linspace(900.0, 1000.0, 50).reshape(50, 1)
+    within = msgspec.structs.replace(tolerance, atol=0.0, rtol=0.0265)
+    assert isinstance(statused(compared(want, want, within=within)), Inconclusive)
+    narrower = msgspec.structs.replace(within, rtol=0.0245)
+    assert statused(compared(want, want, within=narrower)) == Pass()
+
+
 def test_the_same_variation_is_conclusive_once_the_tolerance_is_below_it(
     compared: Compared, tolerance: Tolerance
 ) -> None:

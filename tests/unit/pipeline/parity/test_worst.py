@@ -1,0 +1,55 @@
+"""Which samples are kept as the worst, and which of their elements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from pipeline.parity.comparison import OutputComparison
+
+Compared = Callable[..., OutputComparison]
+
+
+def test_the_six_worst_are_kept_in_order_and_of_equal_ones_the_first(compared: Compared) -> None:
+    """Otherwise the report would show samples that are not the worst, or others at each run."""
+    want = np.arange(40.0).reshape(20, 2)
+    errors = np.array([0, 3, 1, 5, 5, 0, 9, 1, 2, 5] + [0] * 10, float)
+    rtol_free = np.zeros_like(want)
+    comparison = compared(rtol_free, rtol_free + errors[:, np.newaxis])
+    assert [sample.sample for sample in comparison.worst_samples] == [6, 3, 4, 9, 1, 8]
+    split = compared(rtol_free, rtol_free + errors[:, np.newaxis], chunks=(4, 1, 8))
+    assert split.worst_samples == comparison.worst_samples
+
+
+def test_a_small_answer_is_kept_whole(compared: Compared) -> None:
+    """Otherwise the bars of a classifier would have gaps."""
+    want = np.random.default_rng(0).random((3, 4, 4))
+    sample = compared(want, want + 1).worst_samples[0]
+    assert sample.complete
+    assert [answer.place for answer in sample.answers] == [(row, column) for row in range(4) for column in range(4)]
+
+
+def test_of_a_large_answer_the_places_that_matter_are_kept(compared: Compared) -> None:
+    """Otherwise the place that differs could be missing from what is shown of it."""
+    want = np.random.default_rng(0).random((3, 1000))
+    want[1, 700], got = 5.0, want.copy()
+    got[1, [3, 800]] = (np.nan, 7.0)
+    sample = compared(want, got).worst_samples[0]
+    places = {answer.place[0] for answer in sample.answers}
+    assert (sample.sample, sample.complete, len(sample.answers)) == (1, False, 16)
+    assert {3, 700, 800} <= places
+    assert next(answer.got for answer in sample.answers if answer.place == (3,)) == "NaN"
+
+
+def test_of_a_large_exact_answer_only_differences_are_kept(compared: Compared) -> None:
+    """Otherwise one changed token among a thousand would not be shown."""
+    want = np.arange(2000).reshape(2, 1000)
+    got = want.copy()
+    got[0, 17] = -1
+    assert 17 in {answer.place[0] for answer in compared(want, got).worst_samples[0].answers}
+    text = want.astype(str)
+    changed = text.copy()
+    changed[1, 5] = "other"
+    sample = compared(text, changed).worst_samples[0]
+    assert [(answer.place, answer.want, answer.got) for answer in sample.answers] == [((5,), "1005", "other")]
