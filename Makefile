@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 TRIPOINT := .venv/bin/tripoint
 
-.PHONY: help setup setup-dev demo test test-all check format unit bench bench-serving docs lock clean docker
+.PHONY: help setup setup-dev demo test test-all check format unit bench bench-serving soak-serving fuzz-serving docs lock clean docker
 
 help: ## this menu
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -38,8 +38,15 @@ format: setup-dev ## let the formatters have their way
 bench: setup-dev ## how long a cold run, a second run and --help take, as ratios
 	.venv/bin/python tests/bench/bench_run.py
 
-bench-serving: setup-dev ## how fast the embedded server is, as ratios to the bare call
-	.venv/bin/python tests/bench/bench_serving.py
+bench-serving: setup-dev ## how fast the embedded server is, as ratios to the bare call (needs wrk)
+	$(TRIPOINT) run digits --target saved_model --quiet
+	.venv/bin/python tests/bench/bench_serving.py --model build/digits/saved_model/digits
+
+soak-serving: setup-dev ## five minutes of load with a version swap every ten seconds
+	.venv/bin/python tests/bench/soak_serving.py
+
+fuzz-serving: setup-dev ## 20,000 requests that no client should send, through both doors
+	.venv/bin/python tests/bench/fuzz_serving.py
 
 docker: ## a Docker daemon, when this is a machine where we may start one
 	@scripts/docker-daemon.sh || [ "$$TRIPOINT_STRICT" != 1 ]

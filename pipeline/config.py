@@ -38,6 +38,12 @@ class ModelConfig(_Table, frozen=True):
     seed: int | None = None
 
 
+class ExportConfig(_Table, frozen=True):
+    """`input_checks` makes the serving signature refuse inputs of a wrong shape."""
+
+    input_checks: bool = True
+
+
 class ConvertConfig(_Table, frozen=True):
     tflite: tuple[Precision, ...] = TFLITE_PRECISIONS
     tfjs: tuple[Precision, ...] = TFJS_PRECISIONS
@@ -93,6 +99,7 @@ class Config(_Table, frozen=True):
     folder: str = "."
     store: StoreConfig = StoreConfig()
     models: dict[str, ModelConfig] = {}
+    export: ExportConfig = ExportConfig()
     convert: ConvertConfig = ConvertConfig()
     serve: ServeConfig = ServeConfig()
     edge: EdgeConfig = EdgeConfig()
@@ -179,6 +186,7 @@ def _keys_of(table: str | None) -> list[str]:
     kinds: dict[str, type[_Table]] = {
         "store": StoreConfig,
         "models": ModelConfig,
+        "export": ExportConfig,
         "convert": ConvertConfig,
         "serve": ServeConfig,
         "edge": EdgeConfig,

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.config import Config
+from pipeline.config import Config, ExportConfig
 from pipeline.core.errors import ConversionFailed, ExitStatus, UsageError
 from pipeline.core.outcome import Errored, Skipped
 from pipeline.core.progress import Observer
@@ -55,6 +55,7 @@ def job(
     resume: bool = False,
     from_artifacts: bool = False,
     until: Until = "record",
+    input_checks: bool | None = None,
 ) -> Job:
     """What tripoint.toml says, changed by what was asked on the command line."""
     serve = msgspec.structs.replace(
@@ -64,7 +65,11 @@ def job(
     )
     return Job(
         file=file,
-        config=msgspec.structs.replace(config, serve=serve),
+        config=msgspec.structs.replace(
+            config,
+            serve=serve,
+            export=config.export if input_checks is None else ExportConfig(input_checks=input_checks),
+        ),
         training=training_settings(config, file.name, epochs=epochs, seed=seed, resume=resume),
         only=only,
         allow_missing=allow_missing,

@@ -94,7 +94,10 @@ class Planner:
                 EXPORT,
                 sources=["export"],
                 tools=["tensorflow", "keras", "tensorflow-serving-api"],
-                settings={"made_from": [trained.files[stages.KERAS_FILE], trained.files[stages.REPRESENTATIVE_FILE]]},
+                settings={
+                    "made_from": [trained.files[stages.KERAS_FILE], trained.files[stages.REPRESENTATIVE_FILE]],
+                    "input_checks": self.config.export.input_checks,
+                },
             )
 
         def make(needs: Sequence[Entry], making: Making) -> None:
@@ -110,6 +113,7 @@ class Planner:
                 name=self.file.name,
                 version=max(numbers, default=0) + 1,
                 output_names=tuple(trained.facts["output_names"]),
+                input_checks=self.config.export.input_checks,
             )
 
         return Step(name=EXPORT, needs=(TRAIN,), recipe=recipe, make=make, essential=True)

@@ -78,7 +78,9 @@ def train_into(folder: Path, file: ModelFile, settings: TrainSettings, checkpoin
     }
 
 
-def export_into(folder: Path, trained: Path, *, name: str, version: int, output_names: tuple[str, ...]) -> Facts:
+def export_into(
+    folder: Path, trained: Path, *, name: str, version: int, output_names: tuple[str, ...], input_checks: bool
+) -> Facts:
     """Export the trained model as `<folder>/<version>/`; its signature as a fact."""
     import keras
     from safetensors.numpy import load_file
@@ -88,7 +90,13 @@ def export_into(folder: Path, trained: Path, *, name: str, version: int, output_
     model = keras.models.load_model(trained / KERAS_FILE, compile=False)
     warmup = {name: array[:_WARMUP_REQUESTS] for name, array in load_file(trained / REPRESENTATIVE_FILE).items()}
     signature = saved_model_from_keras(
-        model, into=folder, version=version, output_names=output_names, model_name=name, warmup_samples=warmup
+        model,
+        into=folder,
+        version=version,
+        output_names=output_names,
+        model_name=name,
+        warmup_samples=warmup,
+        input_checks=input_checks,
     )
     return {"signature": signature.to_json(), "version": version}
 

@@ -51,15 +51,20 @@ def train(
 
 
 @click.command()
+@click.option("--no-input-checks", is_flag=True, help="Leave the signature bare: wrong shapes reach the model.")
 @json_option
 @verbosity_options
 @model_argument
-def export(*, model: str, as_json: bool, verbosity: str | None) -> None:
+def export(*, model: str, no_input_checks: bool, as_json: bool, verbosity: str | None) -> None:
     """Export the trained model as a SavedModel, in the versioned folder that TensorFlow Serving wants."""
     from pipeline import main_job
 
     config, file = project(model)
-    _bring_up_to_date(main_job.job(file, config, until="export"), as_json=as_json, verbosity=verbosity)
+    _bring_up_to_date(
+        main_job.job(file, config, until="export", input_checks=False if no_input_checks else None),
+        as_json=as_json,
+        verbosity=verbosity,
+    )
 
 
 @click.command()
