@@ -23,17 +23,19 @@ _BOOTS_WITHIN_SECONDS = 5.0
 
 
 class RuntimeLane(Executor):
-    """One thread that boots a runtime, runs its steps one after the other, and shuts it down."""
+    """One thread that boots a runtime, runs its steps one after the other, and shuts it down after the last of them."""
 
-    def __init__(self, runtime: Runtime, scratch: Path) -> None:
+    def __init__(self, runtime: Runtime, scratch: Path, *, steps: int) -> None:
         self._runtime = runtime
         self._scratch = scratch
         self._stack = ExitStack()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=type(runtime).__name__)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._interrupted = threading.Event()
         self._busy_thread: int | None = None
-        self._booting = self.submit(self._boot)
+        self._steps_left = steps
+        self._booting = self._pool.submit(self._interruptibly, self._boot)
+        self._closing: Future[None] | None = None
 
     @property
     def session(self) -> Session:
@@ -41,13 +43,21 @@ class RuntimeLane(Executor):
         return self._booting.result()
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        return self._pool.submit(self._interruptibly, lambda: fn(*args, **kwargs))
+        with self._lock:
+            submitted = self._pool.submit(self._interruptibly, lambda: fn(*args, **kwargs))
+            self._steps_left -= 1
+            if self._steps_left == 0:
+                # Shutting down takes up to a second, which is no time lost while other runtimes still answer.
+                self.close()
+            return submitted
 
     def close(self) -> Future[None]:
         """Shut the runtime down once its steps are through; the future says when that is done, or what it raised."""
-        closed = self._pool.submit(self._stack.close)
-        self._pool.shutdown(wait=False)
-        return closed
+        with self._lock:
+            if self._closing is None:
+                self._closing = self._pool.submit(self._stack.close)
+                self._pool.shutdown(wait=False)
+            return self._closing
 
     def refuse(self) -> Future[Session]:
         """Let no step begin any more. Returns the future of the boot, which may still be under way."""
@@ -98,12 +108,15 @@ class LanesByStep:
 
 
 @contextmanager
-def runtime_lanes(runtimes: Mapping[str, Runtime], scratch: Path) -> Iterator[dict[str, RuntimeLane]]:
+def runtime_lanes(
+    runtimes: Mapping[str, Runtime], scratch: Path, *, steps: Mapping[str, int]
+) -> Iterator[dict[str, RuntimeLane]]:
     """Boot every runtime at once, each in its own lane and under its key; all are down when the block ends.
 
-    Errors of shutting down are raised when the block itself ended well.
+    `steps` says how many steps each lane will get at most: after that many it is shut down. Errors
+    of shutting down are raised when the block itself ended well.
     """
-    lanes = {key: RuntimeLane(runtime, scratch / key) for key, runtime in runtimes.items()}
+    lanes = {key: RuntimeLane(runtime, scratch / key, steps=steps[key]) for key, runtime in runtimes.items()}
     try:
         yield lanes
     except BaseException:

@@ -165,11 +165,15 @@ def _running(
 ) -> Iterator[LanesByStep]:
     """Start everything that is slow to start: workers, and the runtimes of what has to be recorded."""
     names = {step.name for step in to_make}
+    steps_of = {
+        key: sum(cell.step in names for cell in chosen if cell.target.runtime == runtime)
+        for key, runtime in runtimes.items()
+    }
     with (
         tempfile.TemporaryDirectory(prefix="tripoint-") as scratch,
         _makers(planner) as makers,
         ThreadPoolExecutor(1, thread_name_prefix=TFJS_WORKER) as tfjs,
-        runtime_lanes(runtimes, Path(scratch)) as by_key,
+        runtime_lanes(runtimes, Path(scratch), steps=steps_of) as by_key,
     ):
         lanes |= {runtimes[key]: lane for key, lane in by_key.items()}
         if any(name.startswith("convert tfjs") for name in names):
