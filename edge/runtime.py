@@ -51,7 +51,7 @@ class EdgeProcess:
         if self.command:
             found = shutil.which(self.command[0])
             return None if found else f"`{self.command[0]}` is not on the PATH; correct edge.command in tripoint.toml"
-        if shutil.which(self._interpreter) is None:
+        if not Path(self._interpreter).exists():
             return f"there is no edge environment ({self.python}); run: make setup"
         installed = _installed(self._interpreter)
         if installed is None:

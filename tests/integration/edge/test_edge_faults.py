@@ -26,16 +26,17 @@ _GONE_WITHIN_SECONDS = 5.0
 
 
 def runner_of(parent: int, library: str) -> int:
-    """The id of the runner process that `parent` started."""
+    """The id of the runner process that `parent` started last."""
+    started: dict[int, int] = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             command = (entry / "cmdline").read_bytes().split(b"\0")
-            ancestor = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            facts = (entry / "stat").read_text().rsplit(")", 1)[1].split()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if ancestor == parent and b"edge.runner" in command and library.encode() in command:
-            return int(entry.name)
-    raise AssertionError(f"process {parent} has no runner for {library}")
+        if int(facts[1]) == parent and b"edge.runner" in command and library.encode() in command:
+            started[int(facts[19])] = int(entry.name)
+    return started[max(started)]
 
 
 def gone(process: int) -> bool:
@@ -53,7 +54,7 @@ def long_work(small: Exported) -> Tensors:
     return {"image": np.repeat(small.samples["image"], 400, axis=0)}
 
 
-@pytest.mark.parametrize("kept_bytes", [0, 1, 7, 100, 4096, 0.5, 0.99])
+@pytest.mark.parametrize("kept_bytes", [0, 7, 4096, 0.5, 0.99])
 def test_a_truncated_file_is_an_error_and_the_next_one_runs(
     edge: EdgeProcess,
     small: Exported,
