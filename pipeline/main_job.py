@@ -12,14 +12,14 @@ import msgspec
 
 from pipeline.config import Config, ExportConfig
 from pipeline.core.errors import ConversionFailed, ExitStatus, UsageError
-from pipeline.core.outcome import Errored, Skipped
+from pipeline.core.outcome import Errored
 from pipeline.core.progress import Observer
 from pipeline.model_files import ModelFile
 from pipeline.parity.report.report import Report
 from pipeline.parity.report.report_json import report_from_json
 from pipeline.parity.report.text import render_text
 from pipeline.parity.report.write import REPORT_JSON, write_report
-from pipeline.plan import source_digest, training_settings
+from pipeline.plan import Cell, source_digest, training_settings
 from pipeline.release import publish
 from pipeline.reporting import report_of
 from pipeline.store import Entry, Recipe, Store
@@ -94,7 +94,7 @@ def _reported(ran: Ran, asked: Job, store: Store) -> Entry:
         model=asked.file.name,
         stage=_REPORT,
         ingredients={
-            "outcomes": {cell.name: _identity(ran, cell.step, outcome) for cell, outcome in ran.outcomes.items()},
+            "outcomes": {cell.name: _identity(ran, cell) for cell in ran.cells},
             "tolerances": msgspec.to_builtins(asked.config.tolerances),
             "sources": source_digest("pipeline/parity", "pipeline/reporting.py"),
         },
@@ -111,14 +111,14 @@ def _reported(ran: Ran, asked: Job, store: Store) -> Entry:
     return made
 
 
-def _identity(ran: Ran, step: str, outcome: object) -> str:
-    match outcome:
-        case Skipped(reason=reason):
-            return f"skipped: {reason}"
+def _identity(ran: Ran, cell: Cell) -> str:
+    if cell.name in ran.skipped:
+        return f"skipped: {ran.skipped[cell.name].reason}"
+    match ran.recordings[cell.step]:
         case Errored(problem=problem):
             return f"errored: {problem}"
-        case _:
-            return ran.recordings[step].digest
+        case Entry(digest=digest):
+            return digest
 
 
 def as_text(finished: Finished, *, width: int, colour: bool) -> str:

@@ -7,7 +7,7 @@ import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, assert_never
@@ -16,7 +16,7 @@ from pipeline import golden, stages
 from pipeline.config import Config
 from pipeline.core.artifact import Artifact, Format, Precision
 from pipeline.core.signature import Signature
-from pipeline.core.target import Session, Target
+from pipeline.core.target import Runtime, Session, Target
 from pipeline.model_files import ModelFile
 from pipeline.parity import record
 from pipeline.stages import TrainSettings
@@ -56,6 +56,7 @@ class Planner:
     training: TrainSettings
     store: Store
     workers: Workers
+    _settings: dict[Runtime, dict[str, str]] = field(default_factory=dict)
 
     def train(self) -> Step:
         def recipe(_: Sequence[Entry]) -> Recipe:
@@ -179,7 +180,7 @@ class Planner:
                     "made_from": converted[0].digest if converted else exported.digest,
                     "samples": trained.files[golden.GOLDEN_FILE],
                     "batch_sizes": list(self.config.parity.batch_sizes),
-                    "runtime": dict(cell.target.runtime.settings()),
+                    "runtime": self.settings_of(cell.target.runtime),
                     "variant": cell.target.variant,
                 },
             )
@@ -194,6 +195,12 @@ class Planner:
 
         needs = (TRAIN, EXPORT) if cell.artifact_step == EXPORT else (TRAIN, EXPORT, cell.artifact_step)
         return Step(name=cell.step, needs=needs, recipe=recipe, make=make)
+
+    def settings_of(self, runtime: Runtime) -> dict[str, str]:
+        """The runtime's settings, asked for once: cells share runtimes, and a Docker daemon takes time to answer."""
+        if runtime not in self._settings:
+            self._settings[runtime] = dict(runtime.settings())
+        return self._settings[runtime]
 
     @property
     def maker_processes(self) -> int:

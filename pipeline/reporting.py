@@ -57,7 +57,7 @@ def report_of(ran: Ran, config: Config, model: str) -> Report:
         golden=golden.load(ran.trained.path / golden.GOLDEN_FILE),
         scores_output=None if scores is None else scores["output"],
     )
-    rows = tuple(_row(cell, ran, config, facts) for cell in ran.outcomes)
+    rows = tuple(_row(cell, ran, config, facts) for cell in ran.cells)
     return Report(
         model=ModelFacts(
             name=model,
@@ -87,7 +87,7 @@ def report_of(ran: Ran, config: Config, model: str) -> Report:
 
 def _row(cell: Cell, ran: Ran, config: Config, facts: _Facts) -> Row:
     return row_of(
-        ran.outcomes[cell],
+        ran.outcome(cell),
         target=cell.target.name,
         format=cell.target.consumes,
         precision=cell.precision,

@@ -84,6 +84,7 @@ def train(
         steps_per_epoch=math.ceil(dataset.train.count / spec.batch_size),
         epochs=epochs,
         initial_epoch=first_epoch,
+        shuffle=False,
         verbose=0,
         callbacks=callbacks,
     )

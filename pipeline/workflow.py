@@ -52,10 +52,21 @@ class Ran:
     """Every step's result by its name, every cell's outcome, and the names of the steps that had to be made."""
 
     artifacts: Mapping[str, Result]
-    recordings: Mapping[str, Entry]
-    outcomes: Mapping[Cell, Outcome]
+    recordings: Mapping[str, Result]
+    skipped: Mapping[str, Skipped]
+    cells: tuple[Cell, ...]
     seconds: float
     made: tuple[str, ...]
+
+    def outcome(self, cell: Cell) -> Outcome:
+        """What became of the cell; a recording is read from the store at each call."""
+        if cell.name in self.skipped:
+            return self.skipped[cell.name]
+        match self.recordings[cell.step]:
+            case Errored() as errored:
+                return errored
+            case Entry() as entry:
+                return record.load(entry.path, entry.facts)
 
     @property
     def trained(self) -> Entry:
@@ -70,7 +81,7 @@ SessionOf: TypeAlias = Mapping[Runtime, RuntimeLane]
 
 
 def run_steps(job: Job, *, observer: Observer) -> Ran:
-    """Bring every step up to date and return all outcomes.
+    """Bring every step up to date and return what became of each.
 
     Raises UsageError for a pattern that matches no target and for artifacts that are not there although
     `from_artifacts`, EnvironmentProblem for a runtime that is not on this machine (unless `allow_missing`), and what
@@ -102,8 +113,9 @@ def run_steps(job: Job, *, observer: Observer) -> Ran:
     recorded = {cell.step for cell in chosen}
     return Ran(
         artifacts={name: result for name, result in results.items() if name not in recorded},
-        recordings={name: entry for name, entry in results.items() if name in recorded and isinstance(entry, Entry)},
-        outcomes={cell: skipped.get(cell) or _outcome(results[cell.step]) for cell in chosen},
+        recordings={name: result for name, result in results.items() if name in recorded},
+        skipped={cell.name: reason for cell, reason in skipped.items()},
+        cells=tuple(chosen),
         seconds=time.perf_counter() - started,
         made=tuple(step.name for step in surveyed.to_make),
     )
@@ -229,14 +241,6 @@ def _runtimes(stale: Sequence[Cell]) -> dict[str, Runtime]:
     """The distinct runtimes, under names that may be file names."""
     distinct = dict.fromkeys(cell.target.runtime for cell in stale)
     return {f"{position}-{type(runtime).__name__.lower()}": runtime for position, runtime in enumerate(distinct)}
-
-
-def _outcome(result: Result) -> Outcome:
-    match result:
-        case Errored():
-            return result
-        case Entry():
-            return record.load(result.path, result.facts)
 
 
 def _essential(result: Result) -> Entry:

@@ -47,7 +47,7 @@ class Bench:
     scratch: Path
 
     def cell(self, name: str) -> Cell:
-        return next(cell for cell in self.ran.outcomes if cell.name == name)
+        return next(cell for cell in self.ran.cells if cell.name == name)
 
     def artifact(self, name: str) -> Artifact:
         cell = self.cell(name)
@@ -119,7 +119,7 @@ def _without_forks(ran: Ran) -> Ran:
             return cell
         return replace(cell, target=replace(cell.target, runtime=replace(runtime, launcher=launch_embedded)))
 
-    return replace(ran, outcomes={plain(cell): outcome for cell, outcome in ran.outcomes.items()})
+    return replace(ran, cells=tuple(plain(cell) for cell in ran.cells))
 
 
 def expect_named(row: Row, verdict: Verdict) -> None:
