@@ -8,7 +8,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from pipeline.core.errors import TripointError
+from pipeline.core.errors import DiskProblem, TripointError
 from pipeline.core.outcome import Errored
 from pipeline.core.progress import Observer, Progress
 from pipeline.store import Broken, Entry, Making, Recipe, Store
@@ -78,7 +78,7 @@ def survey(steps: Sequence[Step], store: Store, observer: Observer) -> Survey:
 def make_all(surveyed: Survey, workplace: Workplace) -> dict[str, Result]:
     """Make what is missing, each step as soon as what it needs is there; results by step name, the found ones included.
 
-    Raises what an essential step raised, and whatever is no TripointError.
+    Raises what an essential step raised, DiskProblem from any step, and whatever is no TripointError.
     """
     results: dict[str, Future[Result]] = {}
     for name, entry in surveyed.found.items():
@@ -151,6 +151,8 @@ def _make_one(step: Step, entries: Sequence[Entry], workplace: Workplace) -> Res
         with store.making(recipe) as making:
             step.make(entries, making)
             making.facts["seconds"] = time.perf_counter() - started
+    except DiskProblem:
+        raise
     except TripointError as error:
         if step.essential:
             raise

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.errors import EnvironmentProblem
+from pipeline.core.errors import DiskProblem
 
 MANIFEST = "made.json"
 MANIFEST_SCHEMA = "tripoint.made/1"
@@ -105,7 +105,7 @@ class Store:
     def making(self, recipe: Recipe) -> Iterator[Making]:
         """Yield a folder aside; when the block ends well it is moved into place, otherwise nothing stays.
 
-        Raises EnvironmentProblem when the disk is full or cannot be written.
+        Raises DiskProblem when the disk is full or cannot be written.
         """
         place = self._place(recipe)
         with disk_problems_named(self.root):
@@ -155,7 +155,7 @@ def disk_problems_named(where: Path) -> Iterator[None]:
     """Turn a full, read-only or forbidden disk into an error that says so; other errors pass unchanged."""
     try:
         yield
-    except EnvironmentProblem:
+    except DiskProblem:
         raise
     except Exception as error:
         number = _disk_errno(error)
@@ -163,7 +163,7 @@ def disk_problems_named(where: Path) -> Iterator[None]:
             raise
         what, mend = _DISK_PROBLEMS[number]
         free = shutil.disk_usage(_nearest_existing(where)).free
-        raise EnvironmentProblem(
+        raise DiskProblem(
             f"{where}: {what} while writing {getattr(error, 'filename', None) or 'an artifact'} "
             f"({free / 1e6:.0f} MB free); nothing half-written was kept",
             hint=mend,

@@ -51,12 +51,18 @@ class EnvironmentProblem(TripointError):
     exit_status = ExitStatus.ENVIRONMENT
 
 
+class DiskProblem(EnvironmentProblem):
+    """The disk is full, or cannot be written: whatever comes next would fail as well."""
+
+
 class TargetFailed(EnvironmentProblem):
     """A runtime that had started broke: a browser that crashed, a server that was killed."""
 
 
 class ConversionFailed(TripointError):
     """A converter refused a model, or wrote something that it should not have written."""
+
+    exit_status = ExitStatus.USAGE
 
 
 class ModelFailed(TripointError):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.errors import ConversionFailed
+from pipeline.core.errors import ConversionFailed, DiskProblem
 from pipeline.core.outcome import Errored
 from pipeline.core.progress import Progress
 from pipeline.steps import Result, Step, Workplace, make_all, survey
@@ -123,6 +123,12 @@ def test_a_fault_of_ours_is_not_reported_as_a_target_that_failed(tmp_path: Path)
     """A programming error would look like a broken browser."""
     with bench(tmp_path) as b, pytest.raises(ZeroDivisionError):
         b.run(b.step("a", fail=ZeroDivisionError()))
+
+
+def test_a_full_disk_ends_the_run(tmp_path: Path) -> None:
+    """Every step would fail with the same words, and the verdict would blame the targets."""
+    with bench(tmp_path) as b, pytest.raises(DiskProblem):
+        b.run(b.step("a", fail=DiskProblem("the disk is full", hint="free some space")), b.step("b"))
 
 
 def test_a_failed_step_is_tried_again(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.errors import EnvironmentProblem
+from pipeline.core.errors import DiskProblem
 from pipeline.store import Broken, Entry, Recipe, Store
 
 RECIPE = Recipe(model="digits", stage="train", ingredients={"epochs": 3})
@@ -86,7 +86,7 @@ def test_a_failed_stage_leaves_nothing(tmp_path: Path) -> None:
 def test_a_full_disk_is_named(tmp_path: Path) -> None:
     """A user would read a traceback from inside a converter."""
     store = Store(root=tmp_path)
-    with pytest.raises(EnvironmentProblem, match="disk is full") as caught, store.making(RECIPE):
+    with pytest.raises(DiskProblem, match="disk is full") as caught, store.making(RECIPE):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "model.tflite")
     assert "tripoint.toml" in caught.value.hint
     assert everything_below(tmp_path) == ["digits", "digits/train"]
@@ -95,7 +95,7 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
 def test_a_full_disk_inside_tensorflow_is_named(tmp_path: Path) -> None:
     """TensorFlow raises errors of its own for it."""
     store = Store(root=tmp_path)
-    with pytest.raises(EnvironmentProblem, match="disk is full"), store.making(RECIPE):
+    with pytest.raises(DiskProblem, match="disk is full"), store.making(RECIPE):
         raise RuntimeError("ResourceExhausted: a/b; No space left on device [Op:SaveV2]")
 
 
