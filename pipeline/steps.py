@@ -99,6 +99,10 @@ def _settled(entry: Entry) -> Future[Result]:
 
 def _when_ready(step: Step, needs: Sequence[Future[Result]], result: Future[Result], workplace: Workplace) -> None:
     def enqueue() -> None:
+        if any(need.cancelled() for need in needs):
+            # An interrupted run unwinds.
+            result.cancel()
+            return
         failed = next((need.exception() for need in needs if need.exception() is not None), None)
         if failed is not None:
             result.set_exception(failed)
