@@ -13,9 +13,8 @@ from pipeline.config import Config
 from pipeline.core.artifact import Artifact, Format, Precision
 from pipeline.core.errors import UsageError
 from pipeline.core.progress import Observer
-from pipeline.core.signature import Signature
 from pipeline.model_files import ModelFile
-from pipeline.plan import convert_step
+from pipeline.plan import artifact_of, convert_step
 from pipeline.store import Entry
 from pipeline.workflow import Ran, run_steps
 from web_demo.demo import DemoModel, serve_demo, write_static_site
@@ -66,13 +65,4 @@ def _artifact(ran: Ran, model: str, precision: Precision) -> Artifact:
     made = ran.artifacts[convert_step(Format.TFJS, precision)]
     if not isinstance(made, Entry):
         raise UsageError(f"the demo needs the {precision} TF.js artifact: {made.problem}", hint=made.hint)
-    return Artifact(
-        model=model,
-        format=Format.TFJS,
-        precision=precision,
-        path=made.path,
-        signature=Signature.from_json(ran.exported.facts["signature"]),
-        digest=made.digest,
-        made_from=ran.exported.digest,
-        size_bytes=made.size_bytes,
-    )
+    return artifact_of(Format.TFJS, precision, model, exported=ran.exported, made=made)

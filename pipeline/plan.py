@@ -188,7 +188,9 @@ class Planner:
         def make(needs: Sequence[Entry], making: Making) -> None:
             trained = needs[0]
             inputs = golden.load(trained.path / golden.GOLDEN_FILE).inputs
-            artifact = artifact_of(cell, self.file.name, exported=needs[1], made=needs[-1])
+            artifact = artifact_of(
+                cell.target.consumes, cell.precision, self.file.name, exported=needs[1], made=needs[-1]
+            )
             with session().load(artifact, cell.target.variant) as runner:
                 recording = record.record(runner, inputs, batch_sizes=self.config.parity.batch_sizes)
             making.facts |= record.save(recording, making.folder)
@@ -252,9 +254,9 @@ def saved_model_folder(exported: Entry) -> Path:
     return exported.path / str(exported.facts["version"])
 
 
-def artifact_of(cell: Cell, model: str, *, exported: Entry, made: Entry) -> Artifact:
-    """The artifact that a cell runs; `made` is its own entry, which for a SavedModel is the export itself."""
-    match cell.target.consumes:
+def artifact_of(kind: Format, precision: Precision, model: str, *, exported: Entry, made: Entry) -> Artifact:
+    """The artifact in a finished entry; `made` is its own, which for a SavedModel is the export itself."""
+    match kind:
         case Format.SAVED_MODEL:
             path = saved_model_folder(exported)
         case Format.TFLITE:
@@ -262,13 +264,13 @@ def artifact_of(cell: Cell, model: str, *, exported: Entry, made: Entry) -> Arti
         case Format.TFJS:
             path = made.path
         case Format.KERAS:
-            raise ValueError(f"{cell.name}: the trained model is the reference, not a target")
+            raise ValueError(f"{model}: the trained model is the reference, not a target")
         case _:
-            assert_never(cell.target.consumes)
+            assert_never(kind)
     return Artifact(
         model=model,
-        format=cell.target.consumes,
-        precision=cell.precision,
+        format=kind,
+        precision=precision,
         path=path,
         signature=Signature.from_json(exported.facts["signature"]),
         digest=made.digest,

@@ -107,7 +107,7 @@ def _artifact(cell: Cell, ran: Ran, model: str) -> Artifact | None:
         case Errored():
             return None
         case Entry() as made:
-            return artifact_of(cell, model, exported=ran.exported, made=made)
+            return artifact_of(cell.target.consumes, cell.precision, model, exported=ran.exported, made=made)
 
 
 def _provenance(ran: Ran) -> Provenance:

@@ -9,11 +9,10 @@ from tempfile import TemporaryDirectory
 
 from pipeline import golden, main_job
 from pipeline.config import Config
-from pipeline.core.artifact import Artifact, Format, Precision
+from pipeline.core.artifact import Format, Precision
 from pipeline.core.progress import Observer
-from pipeline.core.signature import Signature
 from pipeline.model_files import ModelFile
-from pipeline.plan import saved_model_folder
+from pipeline.plan import artifact_of
 from pipeline.workflow import Ran, run_steps
 from serving.foreground import Served, served
 from serving.runtime import EngineName, Server
@@ -63,15 +62,8 @@ def serve(ran: Ran, settings: Server) -> Iterator[str]:
 
     Raises EnvironmentProblem when no server can be started, TargetFailed when it ends by itself.
     """
-    artifact = Artifact(
-        model=settings.model_name,
-        format=Format.SAVED_MODEL,
-        precision=Precision.FLOAT32,
-        path=saved_model_folder(ran.exported),
-        signature=Signature.from_json(ran.exported.facts["signature"]),
-        digest=ran.exported.digest,
-        made_from=None,
-        size_bytes=ran.exported.size_bytes,
+    artifact = artifact_of(
+        Format.SAVED_MODEL, Precision.FLOAT32, settings.model_name, exported=ran.exported, made=ran.exported
     )
     inputs = golden.load(ran.trained.path / golden.GOLDEN_FILE).inputs
     example = {name: array[:1] for name, array in inputs.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -14,6 +15,9 @@ from pipeline.cli.options import (
     verbosity_of,
     verbosity_options,
 )
+
+if TYPE_CHECKING:
+    from pipeline.workflow import Job
 
 
 def _shared(command: click.decorators.FC) -> click.decorators.FC:
@@ -59,28 +63,20 @@ def run(
       tripoint run digits --engine docker --target 'server/*'
     """
     from pipeline import main_job
-    from pipeline.cli.progress import watching
 
     config, file = project(model)
-    with watching(verbosity_of(verbosity)) as observer:
-        result = main_job.run(
-            main_job.job(
-                file,
-                config,
-                engine=engine,
-                image=image,
-                only=only,
-                allow_missing=allow_missing,
-                epochs=epochs,
-                seed=seed,
-                resume=resume,
-            ),
-            observer=observer,
-        )
-    click.echo(
-        main_job.as_json(result) if as_json else main_job.as_text(result, width=_width(), colour=sys.stdout.isatty())
+    asked = main_job.job(
+        file,
+        config,
+        engine=engine,
+        image=image,
+        only=only,
+        allow_missing=allow_missing,
+        epochs=epochs,
+        seed=seed,
+        resume=resume,
     )
-    sys.exit(int(result.exit_status))
+    _run_and_exit(asked, as_json=as_json, verbosity=verbosity)
 
 
 @click.command()
@@ -102,22 +98,26 @@ def parity(
       tripoint parity digits --target 'edge/*'
     """
     from pipeline import main_job
-    from pipeline.cli.progress import watching
 
     config, file = project(model)
+    asked = main_job.job(
+        file,
+        config,
+        engine=engine,
+        image=image,
+        only=only,
+        allow_missing=allow_missing,
+        from_artifacts=True,
+    )
+    _run_and_exit(asked, as_json=as_json, verbosity=verbosity)
+
+
+def _run_and_exit(asked: Job, *, as_json: bool, verbosity: str | None) -> NoReturn:
+    from pipeline import main_job
+    from pipeline.cli.progress import watching
+
     with watching(verbosity_of(verbosity)) as observer:
-        result = main_job.run(
-            main_job.job(
-                file,
-                config,
-                engine=engine,
-                image=image,
-                only=only,
-                allow_missing=allow_missing,
-                from_artifacts=True,
-            ),
-            observer=observer,
-        )
+        result = main_job.run(asked, observer=observer)
     click.echo(
         main_job.as_json(result) if as_json else main_job.as_text(result, width=_width(), colour=sys.stdout.isatty())
     )

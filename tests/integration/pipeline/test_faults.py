@@ -53,7 +53,7 @@ class Bench:
         cell = self.cell(name)
         made = self.ran.artifacts[cell.artifact_step]
         assert isinstance(made, Entry)
-        return artifact_of(cell, "digits", exported=self.ran.exported, made=made)
+        return artifact_of(cell.target.consumes, cell.precision, "digits", exported=self.ran.exported, made=made)
 
     def copied(self, name: str, to: Path) -> Artifact:
         """The artifact in a folder of its own, to be damaged."""
