@@ -96,7 +96,9 @@ def _reported(ran: Ran, asked: Job, store: Store) -> Entry:
         ingredients={
             "outcomes": {cell.name: _identity(ran, cell) for cell in ran.cells},
             "tolerances": msgspec.to_builtins(asked.config.tolerances),
-            "sources": source_digest("pipeline/parity", "pipeline/reporting.py"),
+            "sources": source_digest(
+                "pipeline/parity", "pipeline/diagnosis", "pipeline/diagnosing.py", "pipeline/reporting.py"
+            ),
         },
     )
     found = store.find(recipe)

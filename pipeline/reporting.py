@@ -15,6 +15,7 @@ from pipeline.config import Config
 from pipeline.core.artifact import Artifact
 from pipeline.core.outcome import Errored
 from pipeline.core.signature import Signature
+from pipeline.diagnosing import with_causes
 from pipeline.golden import Golden
 from pipeline.parity.judge import judge
 from pipeline.parity.report.report import (
@@ -57,7 +58,8 @@ def report_of(ran: Ran, config: Config, model: str) -> Report:
         golden=golden.load(ran.trained.path / golden.GOLDEN_FILE),
         scores_output=None if scores is None else scores["output"],
     )
-    rows = tuple(_row(cell, ran, config, facts) for cell in ran.cells)
+    judged = [_row(cell, ran, config, facts) for cell in ran.cells]
+    rows = with_causes(judged, ran, config, model, facts.golden)
     return Report(
         model=ModelFacts(
             name=model,

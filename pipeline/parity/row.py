@@ -12,6 +12,7 @@ from pipeline.core.outcome import Errored, Outcome, Recording, Skipped
 from pipeline.core.signature import Signature, Tensors
 from pipeline.parity.compare import compare_recording
 from pipeline.parity.comparison import Comparison, status_of
+from pipeline.parity.diagnosis import Diagnosis
 from pipeline.parity.status import Error, Skip, Status
 from pipeline.parity.tolerances import Tolerance
 from pipeline.parity.values import Value
@@ -28,7 +29,8 @@ class Runtime(Value, frozen=True):
 class Row(Value, frozen=True):
     """One artifact on one target. `size_bytes` and `digest` are None when the artifact was never made.
 
-    `comparison` and `runtime` are there when it ran. `tolerances` has one for each output.
+    `comparison` and `runtime` are there when it ran. `tolerances` has one for each output. `diagnosis` is the probable
+    cause of a line that fails, where one was looked for.
     """
 
     target: str
@@ -40,6 +42,7 @@ class Row(Value, frozen=True):
     digest: str | None = None
     runtime: Runtime | None = None
     comparison: Comparison | None = None
+    diagnosis: Diagnosis | None = None
 
     @property
     def label(self) -> str:

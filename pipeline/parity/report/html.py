@@ -34,6 +34,7 @@ class Line(Value, frozen=True):
     mark: str
     summary: Summary
     explained: tuple[str, ...]
+    cause: tuple[str, ...]
     worst: OutputComparison | None
 
     @property
@@ -85,6 +86,7 @@ def _line(position: int, row: Row) -> Line:
         mark=_MARKS[status],
         summary=summary_of(row),
         explained=tuple(wording.explained(row.status)),
+        cause=tuple(wording.probable_cause(row.diagnosis)),
         worst=worst_output(row),
     )
 

@@ -41,7 +41,7 @@ def _add_case(suite: ET.Element, report: Report, row: Row) -> None:
     case = ET.SubElement(
         suite, "testcase", classname=f"{report.model.name}.{row.target}", name=str(row.precision), time=f"{seconds:.3f}"
     )
-    text = _clean("\n".join(wording.explained(row.status)))
+    text = _clean("\n".join([*wording.explained(row.status), *wording.probable_cause(row.diagnosis)]))
     first = text.partition("\n")[0]
     match row.status:
         case Pass():

@@ -34,7 +34,7 @@ def render_markdown(report: Report) -> str:
             f"{_MARKS[status]} {status}",
         )
         lines.append(f"| {' | '.join(map(_escaped, cells))} |")
-    explained = [(row, wording.explained(row.status)) for row in report.rows]
+    explained = [(row, [*wording.explained(row.status), *wording.probable_cause(row.diagnosis)]) for row in report.rows]
     for row, sentences in explained:
         if sentences:
             lines += ["", f"**{_escaped(row.label)}**: {word(row.status)}"]

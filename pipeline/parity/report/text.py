@@ -102,7 +102,7 @@ def _table(report: Report, *, narrow: bool) -> Table:
 
 def _print_explanations(console: Console, report: Report) -> None:
     for row in report.rows:
-        sentences = wording.explained(row.status)
+        sentences = [*wording.explained(row.status), *wording.probable_cause(row.diagnosis)]
         if sentences:
             console.print(f"{row.label}: {word(row.status)}", style=_STYLES[word(row.status)], soft_wrap=True)
             for sentence in sentences:

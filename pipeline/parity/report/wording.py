@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import assert_never
 
+from pipeline.parity.diagnosis import UNKNOWN, Diagnosis
 from pipeline.parity.findings import percent
 from pipeline.parity.status import Error, Fail, Inconclusive, Pass, Skip, Status
 from pipeline.parity.values import Scalar
@@ -65,6 +66,16 @@ def explained(status: Status) -> list[str]:
             return [reason]
         case _:
             assert_never(status)
+
+
+def probable_cause(diagnosis: Diagnosis | None) -> list[str]:
+    """What was found out about the cause, in one sentence with its evidence; nothing when none was looked for."""
+    if diagnosis is None:
+        return []
+    if diagnosis.cause == UNKNOWN:
+        return [f"cause: {diagnosis.sentence} ({counted(diagnosis.tried, 'experiment')})"]
+    evidence = f" ({diagnosis.evidence})" if diagnosis.evidence else ""
+    return [f"probable cause, {diagnosis.cause}: {diagnosis.sentence}{evidence}"]
 
 
 def used(tolerance_used: float) -> str:
