@@ -101,6 +101,7 @@ def _row(cell: Cell, ran: Ran, config: Config, facts: _Facts) -> Row:
         ),
         labels=facts.golden.labels,
         scores_output=facts.scores_output,
+        targets=facts.golden.targets,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from pipeline import golden, model_files
 from pipeline.core.artifact import Precision
-from pipeline.core.model import labels_of
+from pipeline.core.model import labels_of, targets_of
 from pipeline.core.signature import Signature
 from pipeline.model_files import ModelFile
 from pipeline.training import train
@@ -56,6 +56,7 @@ def train_into(folder: Path, file: ModelFile, settings: TrainSettings, checkpoin
             inputs=trained.dataset.test.inputs,
             reference=trained.reference,
             labels=labels_of(spec, trained.dataset.test),
+            targets=targets_of(spec, trained.dataset.test, trained.reference),
         ),
         folder / golden.GOLDEN_FILE,
     )

@@ -81,3 +81,16 @@ def predicted_classes(scores: NDArray[Any]) -> NDArray[np.int64]:
 def labels_of(spec: ModelSpec, split: Split) -> NDArray[np.int64] | None:
     """The right classes of the split, [batch], or None when the model does not score classes."""
     return None if spec.scores is None else np.asarray(split.targets[spec.scores.output], dtype=np.int64)
+
+
+def targets_of(spec: ModelSpec, split: Split, answers: Tensors) -> dict[str, NDArray[Any]]:
+    """What each output of the split is to be, of those that are numbers of the shape that the model answers."""
+    return {
+        name: target
+        for name, target in split.targets.items()
+        if (spec.scores is None or name != spec.scores.output)
+        and name in answers
+        and target.shape == answers[name].shape
+        and target.dtype.kind in "fiu"
+        and answers[name].dtype.kind == "f"
+    }

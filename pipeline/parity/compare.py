@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from pipeline.parity.findings import (
 )
 from pipeline.parity.numeric import NumericTally
 from pipeline.parity.scores import ScoresTally
+from pipeline.parity.task_error import TaskErrorTally
 from pipeline.parity.tolerances import LOOSE_FACTOR, Tolerance
 from pipeline.parity.worst import WorstSamples
 
@@ -45,10 +47,20 @@ class OutputComparer:
         self._numeric: NumericTally | None = None
         self._exact: ExactTally | None = None
         self._scores: ScoresTally | None = None
+        self._task = TaskErrorTally()
         self._worst = WorstSamples(WORST_SAMPLES_KEPT)
 
-    def feed(self, want: NDArray[Any], got: NDArray[Any], labels: NDArray[Any] | None = None) -> None:
-        """Take the next samples of both sides, [samples, ...]; `labels` are their right classes, [samples]."""
+    def feed(
+        self,
+        want: NDArray[Any],
+        got: NDArray[Any],
+        labels: NDArray[Any] | None = None,
+        targets: NDArray[Any] | None = None,
+    ) -> None:
+        """Take the next samples of both sides, [samples, ...].
+
+        `labels` are their right classes, [samples]; `targets` the values that both sides are to meet, as `want`.
+        """
         want, got = np.asarray(want), np.asarray(got)
         self._want_samples += len(want) if want.ndim else 0
         self._got_samples += len(got) if got.ndim else 0
@@ -59,6 +71,8 @@ class OutputComparer:
         for start in range(0, len(want), step):
             block = slice(start, start + step)
             self._add(want[block], got[block], None if labels is None else labels[block])
+            if targets is not None:
+                self._task.add(want[block], got[block], targets[block])
 
     def finish(self) -> OutputComparison:
         """All figures and findings of what was fed."""
@@ -115,6 +129,7 @@ class OutputComparer:
             findings=findings,
             figures=figures,
             scores=None if self._scores is None else self._scores.figures(),
+            task=self._task.figures(),
             worst_samples=self._worst.found(),
             vacuous=numeric.vacuous(figures),
             loose=None if findings else _loose(figures, self._tolerance),
@@ -129,10 +144,12 @@ def compare_recording(
     tolerances: Mapping[str, Tolerance],
     labels: NDArray[Any] | None = None,
     scores_output: str | None = None,
+    targets: Tensors = MappingProxyType({}),
 ) -> Comparison:
     """Every batch size of the recording beside the one reference, and beside each other.
 
-    `tolerances` has one for each output of the signature; `labels` are the right classes [samples] of `scores_output`.
+    `tolerances` has one for each output of the signature; `labels` are the right classes [samples] of `scores_output`,
+    `targets` the values that other outputs are to meet, of the shapes of the reference's answers.
     Raises ValueError when the reference itself does not hold the signature's outputs or the labels are of another
     number: then there is nothing to compare with.
     """
@@ -148,7 +165,7 @@ def compare_recording(
         for name in signature.output_names:
             if name in got:
                 comparer = OutputComparer(name, tolerances[name], scores=name == scores_output)
-                comparer.feed(reference[name], got[name], labels if name == scores_output else None)
+                comparer.feed(reference[name], got[name], labels if name == scores_output else None, targets.get(name))
                 outputs.append(comparer.finish())
         batches.append(
             BatchComparison(

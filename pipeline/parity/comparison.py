@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from pipeline.parity.figures import Figures, ScoreFigures, WorstSample
+from pipeline.parity.figures import Figures, ScoreFigures, TaskError, WorstSample
 from pipeline.parity.findings import Finding
 from pipeline.parity.status import Fail, Found, Inconclusive, Pass
 from pipeline.parity.values import Value
@@ -14,7 +14,8 @@ class OutputComparison(Value, frozen=True):
     """One output at one batch size.
 
     `figures` is None when names, sample counts, shapes or dtypes differ, since then no two values belong together.
-    `vacuous` says why agreement would mean nothing. `loose` says how much looser the tolerance is than what was seen.
+    `task` is there when the samples say what the output is to be. `vacuous` says why agreement would mean nothing.
+    `loose` says how much looser the tolerance is than what was seen.
     """
 
     output: str
@@ -22,6 +23,7 @@ class OutputComparison(Value, frozen=True):
     findings: tuple[Finding, ...]
     figures: Figures | None = None
     scores: ScoreFigures | None = None
+    task: TaskError | None = None
     worst_samples: tuple[WorstSample, ...] = ()
     vacuous: str | None = None
     loose: str | None = None

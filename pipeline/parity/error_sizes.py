@@ -12,6 +12,8 @@ from pipeline.parity.figures import ErrorQuantile, Histogram
 # A float64's exponent and first six bits of fraction name its bin: 64 bins an octave, so an edge is at most 1/64 away.
 _SHIFT = 52 - 6
 _BINS = 2048 << 6
+# The biased exponent of 1.0.
+_FIRST_OCTAVE = 1023
 _PER_DECADE = 4
 SHARES = (0.5, 0.9, 0.99, 0.999)
 
@@ -29,6 +31,16 @@ class ErrorSizes:
         self._zeros += errors.size - nonzero.size - not_compared
         found = np.bincount(nonzero.view(np.int64) >> _SHIFT)
         self._counts[: found.size] += found
+
+    @property
+    def zeros(self) -> int:
+        """How many of the errors were none."""
+        return self._zeros
+
+    def octaves(self) -> tuple[int, ...]:
+        """How many errors lie from 2^i up to 2^(i+1), from i = 0 to the last that is not empty."""
+        counts = self._counts.reshape(2048, -1).sum(axis=1)[_FIRST_OCTAVE:]
+        return tuple(int(count) for count in counts[: np.flatnonzero(counts)[-1] + 1]) if counts.any() else ()
 
     def quantiles(self, largest: float) -> tuple[ErrorQuantile, ...]:
         """The errors that the shares 50, 90, 99 and 99.9 % do not exceed; none when nothing was counted."""

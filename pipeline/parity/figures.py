@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from pipeline.parity.intervals import Interval
 from pipeline.parity.values import Kind, Place, Scalar, Value
 
 
@@ -24,6 +25,21 @@ class ErrorQuantile(Value, frozen=True):
 
     share: float
     error: float
+
+
+class UlpFigures(Value, frozen=True):
+    """Distances in steps of the output's own float type (units in the last place), of values on one side of zero.
+
+    `octaves[i]` counts distances from 2^i up to 2^(i+1); `same_bits` are equal, 0 and -0 among them. `sign_crossings`
+    are pairs on different sides of zero, which are in none of the other figures.
+    """
+
+    dtype: str
+    largest: int
+    quantiles: tuple[ErrorQuantile, ...]
+    same_bits: int
+    octaves: tuple[int, ...]
+    sign_crossings: int
 
 
 class WorstPlace(Value, frozen=True):
@@ -72,15 +88,85 @@ class Flip(Value, frozen=True):
     near_tie: bool
 
 
+class Agreement(Value, frozen=True):
+    """How many of the decisions agree, with Wilson's interval for the share."""
+
+    agreed: int
+    of: int
+    interval: Interval
+
+
+class TopK(Value, frozen=True):
+    """The reference's best class is among the `k` best of the target."""
+
+    k: int
+    agreement: Agreement
+
+
+class Divergence(Value, frozen=True):
+    """Of two distributions over classes, in nats, the reference's first.
+
+    `kl_infinite` decisions have a class that the target gives no chance at all and the reference some; they are left
+    out of `kl_mean`. `js_worst` counts decisions.
+    """
+
+    kl_mean: float
+    kl_max: float
+    kl_infinite: int
+    js_mean: float
+    js_max: float
+    js_worst: int
+
+
+class PairedAccuracy(Value, frozen=True):
+    """Right answers of the reference and the target to the same labelled samples.
+
+    `difference` is the target's accuracy less the reference's. `p_value` is McNemar's, exact. `kept` is the target's
+    accuracy by the reference's, of which MLPerf Inference asks 0.99; None when the reference is never right.
+    """
+
+    both_right: int
+    only_reference: int
+    only_target: int
+    both_wrong: int
+    difference: float
+    difference_interval: Interval
+    p_value: float
+    kept: float | None
+    kept_interval: Interval | None
+
+
+class TaskError(Value, frozen=True):
+    """The task's own error, of outputs that are to meet given values: the mean absolute distance from those.
+
+    `difference` is the target's less the reference's, with a paired bootstrap interval over samples.
+    """
+
+    metric: str
+    reference: float
+    target: float
+    difference: float
+    difference_interval: Interval
+
+
 class ScoreFigures(Value, frozen=True):
-    """Of an output that scores classes. `flips` lists the clearest; accuracies are None without labels."""
+    """Of an output that scores classes. `flips` lists the clearest of them.
+
+    `top_k` is None with fewer than three classes, `divergence` when the scores are no distributions, which
+    `no_divergence` explains; accuracies and `paired` are None without labels.
+    """
 
     decisions: int
     clear_flips: int
     near_ties: int
     flips: tuple[Flip, ...]
+    top_1: Agreement
+    top_k: TopK | None
+    divergence: Divergence | None
+    no_divergence: str | None
     accuracy: float | None
     reference_accuracy: float | None
+    paired: PairedAccuracy | None
 
     @property
     def top1_agreement(self) -> float:
@@ -92,8 +178,9 @@ class NumericFigures(Kind, frozen=True, tag="numeric"):
     """Of float values, computed in float64 over the `compared` elements that are finite on both sides.
 
     `sqnr_db` is infinite when all are equal. `cosine` is None when the reference's RMS is not above atol, where any
-    direction would do. `max_relative_error` leaves out places where the reference is 0. `tolerance_used` is the largest
-    error against what is allowed in its place: 1 just passes. `smallest_atol` would have passed with the rtol as it is,
+    direction would do. `max_relative_error` and `relative_quantiles` leave out places where the reference is 0. `ulps`
+    is None for a dtype that has no such steps. `tolerance_used` is the largest error against what is allowed in its
+    place: 1 just passes. `smallest_atol` would have passed with the rtol as it is,
     `smallest_rtol` with the atol as it is. `variation` is the RMS, over elements, of the reference's standard deviation
     over the samples: what the differences are to be held against.
     """
@@ -106,6 +193,8 @@ class NumericFigures(Kind, frozen=True, tag="numeric"):
     rmse: float
     quantiles: tuple[ErrorQuantile, ...]
     max_relative_error: float
+    relative_quantiles: tuple[ErrorQuantile, ...]
+    ulps: UlpFigures | None
     sqnr_db: float
     cosine: float | None
     mismatches: int

@@ -13,6 +13,7 @@ from pipeline.parity.figures import NumericFigures, WorstPlace
 from pipeline.parity.findings import Finding, SqnrTooLow, ValuesDiffer
 from pipeline.parity.non_finite import NonFiniteTally
 from pipeline.parity.tolerances import Tolerance
+from pipeline.parity.ulps import UlpTally
 from pipeline.parity.variation import VariationTally
 
 _LARGEST = np.finfo(np.float64).max
@@ -32,7 +33,8 @@ class NumericTally:
         self._output = output
         self._tolerance = tolerance
         self._sums: list[NDArray[np.float64]] = []
-        self._sizes = ErrorSizes()
+        self._sizes, self._relative_sizes = ErrorSizes(), ErrorSizes()
+        self._ulps: UlpTally | None = None
         self._non_finite = NonFiniteTally(output)
         self._variation = VariationTally()
         self._samples = self._elements = self._not_compared = self._mismatches = 0
@@ -42,8 +44,11 @@ class NumericTally:
     def add(self, want: NDArray[Any], got: NDArray[Any]) -> NDArray[np.float64]:
         """Take blocks [samples, ...] of the same shape; return each sample's largest share of its tolerance."""
         shape = want.shape[1:]
+        self._ulps = self._ulps or UlpTally(want.dtype)
+        raw_want, raw_got = want, got
         # float64, so that the subtraction adds no error of its own.
         want, got = _rows(want), _rows(got)
+        odd: NDArray[np.bool_] | None = None
         differs_in_class: NDArray[np.bool_] | None = None
         not_compared = 0
         if not (np.isfinite(want).all() and np.isfinite(got).all()):
@@ -55,6 +60,7 @@ class NumericTally:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
             errors, used = self._measure(want, got, shape)
             self._sizes.add(errors, not_compared=not_compared)
+            self._ulps.add(raw_want, raw_got, odd)
             self._variation.add(want)
             worst_used = np.asarray(used.max(axis=1), dtype=np.float64)
         self._not_compared += not_compared
@@ -80,6 +86,8 @@ class NumericTally:
             rmse=math.sqrt(noise / compared) if compared else 0.0,
             quantiles=self._sizes.quantiles(self._max_error),
             max_relative_error=self._max_relative,
+            relative_quantiles=self._relative_sizes.quantiles(self._max_relative),
+            ulps=None if self._ulps is None else self._ulps.figures(),
             sqnr_db=_decibels(total["want squared"], noise),
             cosine=self._cosine(total, compared),
             mismatches=self._mismatches,
@@ -147,6 +155,8 @@ class NumericTally:
         self._max_error = max(self._max_error, float(errors.max()))
         relative = np.divide(errors, magnitudes, out=np.zeros_like(errors), where=magnitudes > 0)
         self._max_relative = max(self._max_relative, float(relative.max()))
+        # Places that are not finite are zeros on both sides by now.
+        self._relative_sizes.add(relative, not_compared=int(np.count_nonzero(magnitudes == 0)))
         self._atol = max(self._atol, float((errors * _LIFT - relative_part).max()))
         needs_rtol = errors > atol
         if needs_rtol.any():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, assert_never
 
 from numpy.typing import NDArray
@@ -62,6 +63,7 @@ def row_of(
     tolerances: Mapping[str, Tolerance],
     labels: NDArray[Any] | None = None,
     scores_output: str | None = None,
+    targets: Tensors = MappingProxyType({}),
 ) -> Row:
     """The outcome as a line of the report; a recording is compared with the reference first.
 
@@ -80,6 +82,7 @@ def row_of(
                 tolerances=tolerances,
                 labels=labels,
                 scores_output=scores_output,
+                targets=targets,
             )
             status = status_of(comparison)
         case Skipped(reason=reason):

@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.model import predicted_classes
-from pipeline.parity.figures import NO_CLASS, Flip, ScoreFigures
+from pipeline.parity.divergence import DivergenceTally
+from pipeline.parity.figures import NO_CLASS, Agreement, Flip, PairedAccuracy, ScoreFigures, TopK
 from pipeline.parity.findings import AccuracyDropped, Finding, Top1TooLow
+from pipeline.parity.intervals import mcnemar, paired_difference, paired_ratio, wilson
 from pipeline.parity.tolerances import Tolerance
 
 NEAR_TIE = 0.01
 """A margin below this share of the range of the reference's scores decides nothing that a user would notice."""
 FLIPS_LISTED = 20
+_MOST_K = 5
 
 
 class ScoresTally:
@@ -28,21 +31,37 @@ class ScoresTally:
         self._flips: list[Flip] = []
         self._near_ties = 0
         self._clear_flips = 0
+        self._divergence = DivergenceTally()
+        self._k = 0
+        self._in_top_k = 0
         self._labelled = 0
-        self._right = 0
-        self._reference_right = 0
+        self._both_right = self._only_reference = self._only_target = 0
 
     def add(self, want: NDArray[Any], got: NDArray[Any], labels: NDArray[Any] | None) -> None:
         """Take a block; `labels` are the right classes [samples], for outputs [samples, classes]."""
         want_class, got_class = _best_classes(want), _best_classes(got)
         self._decisions += want_class.size
+        # With as many as all classes, everything would agree.
+        self._k = min(_MOST_K, want.shape[-1] - 1)
+        self._in_top_k += _among_best(got, want_class, self._k)
+        self._divergence.add(want.reshape(-1, want.shape[-1]), got.reshape(-1, got.shape[-1]))
         for at in zip(*np.nonzero(want_class != got_class), strict=True):
             self._note(want[at], int(want_class[at]), int(got_class[at]), place=tuple(map(int, at)))
         if labels is not None:
             self._labelled += labels.size
-            self._right += int(np.count_nonzero(got_class == labels))
-            self._reference_right += int(np.count_nonzero(want_class == labels))
+            right, reference_right = got_class == labels, want_class == labels
+            self._both_right += int(np.count_nonzero(right & reference_right))
+            self._only_reference += int(np.count_nonzero(reference_right & ~right))
+            self._only_target += int(np.count_nonzero(right & ~reference_right))
         self._samples += len(want)
+
+    @property
+    def _right(self) -> int:
+        return self._both_right + self._only_target
+
+    @property
+    def _reference_right(self) -> int:
+        return self._both_right + self._only_reference
 
     def figures(self) -> ScoreFigures:
         return ScoreFigures(
@@ -50,8 +69,27 @@ class ScoresTally:
             clear_flips=self._clear_flips,
             near_ties=self._near_ties,
             flips=tuple(self._flips),
+            top_1=_agreement(self._decisions - self._clear_flips - self._near_ties, self._decisions),
+            top_k=TopK(k=self._k, agreement=_agreement(self._in_top_k, self._decisions)) if self._k > 1 else None,
+            divergence=self._divergence.figures(),
+            no_divergence=self._divergence.not_taken,
             accuracy=self._right / self._labelled if self._labelled else None,
             reference_accuracy=self._reference_right / self._labelled if self._labelled else None,
+            paired=self._paired() if self._labelled else None,
+        )
+
+    def _paired(self) -> PairedAccuracy:
+        lost, won = self._only_reference, self._only_target
+        return PairedAccuracy(
+            both_right=self._both_right,
+            only_reference=lost,
+            only_target=won,
+            both_wrong=self._labelled - self._both_right - lost - won,
+            difference=(won - lost) / self._labelled,
+            difference_interval=paired_difference(lost, won, self._labelled),
+            p_value=mcnemar(lost, won),
+            kept=self._right / self._reference_right if self._reference_right else None,
+            kept_interval=paired_ratio(self._both_right, lost, won) if self._reference_right else None,
         )
 
     def findings(self, tolerance: Tolerance) -> tuple[Finding, ...]:
@@ -89,6 +127,20 @@ class ScoresTally:
         self._flips.append(Flip(place=at, want=want, got=got, margin=margin, near_tie=near_tie))
         self._flips.sort(key=_clearest_first)
         del self._flips[FLIPS_LISTED:]
+
+
+def _agreement(agreed: int, of: int) -> Agreement:
+    return Agreement(agreed=agreed, of=of, interval=wilson(agreed, of))
+
+
+def _among_best(scores: NDArray[Any], classes: NDArray[np.int64], k: int) -> int:
+    """In how many rows of `scores` the given class is one of the `k` best, the lower class first when scores tie."""
+    flat, wanted = scores.reshape(-1, scores.shape[-1]), classes.reshape(-1)
+    own = flat[np.arange(len(flat)), np.maximum(wanted, 0)][:, np.newaxis]
+    lower = np.arange(flat.shape[1]) < wanted[:, np.newaxis]
+    above = np.count_nonzero((flat > own) | ((flat == own) & lower), axis=1)
+    # No class is best where the reference has a NaN, and none is found where the target has one.
+    return int(np.count_nonzero((above < k) & (wanted != NO_CLASS) & ~np.isnan(flat).any(axis=1)))
 
 
 def _best_classes(scores: NDArray[Any]) -> NDArray[np.int64]:

@@ -114,3 +114,46 @@ def test_a_nan_among_the_scores_is_no_best_class(compared: Compared, loose: Tole
     got[0, 0] = np.nan
     figures = scores_of(compared(WANT, got, labels=LABELS, scores=True, within=loose))
     assert (figures.clear_flips, figures.accuracy, figures.flips[0].got) == (1, 0.75, -1)
+
+
+def test_top_k_asks_whether_the_best_class_is_still_among_the_best(compared: Compared, loose: Tolerance) -> None:
+    """Otherwise a class that falls to second place would look like one that is gone."""
+    want, got = np.eye(8)[:4], np.eye(8)[:4]
+    got[1] = np.linspace(1, 0.3, 8)
+    got[2] = np.arange(8) - 2.0
+    got[3] = np.nan
+    top_k = scores_of(compared(want, got, scores=True, within=loose)).top_k
+    assert top_k is not None
+    # Class 1 is second now; class 2 is sixth; a NaN is no answer.
+    assert (top_k.k, top_k.agreement.agreed, top_k.agreement.of) == (5, 2, 4)
+
+
+def test_of_equal_scores_the_lower_class_counts_as_the_better_one(compared: Compared, loose: Tolerance) -> None:
+    """Otherwise top-1 and top-k would break ties in different ways."""
+    want, got = np.array([[0, 1.0, 0], [0, 0, 1.0]]), np.zeros((2, 3))
+    top_k = scores_of(compared(want, got, scores=True, within=loose)).top_k
+    assert top_k is not None
+    assert (top_k.k, top_k.agreement.agreed) == (2, 1)
+
+
+def test_with_labels_both_sides_are_held_against_each_other_sample_by_sample(
+    compared: Compared, loose: Tolerance
+) -> None:
+    """Otherwise ten lost and ten won would look like nothing at all."""
+    got = WANT.copy()
+    got[[0, 2]] = got[[2, 0]]
+    labels = np.array([0, 1, 0, 1])
+    paired = scores_of(compared(WANT, got, labels=labels, scores=True, within=loose)).paired
+    assert paired is not None
+    assert (paired.both_right, paired.only_reference, paired.only_target, paired.both_wrong) == (1, 1, 1, 1)
+    assert (paired.difference, paired.p_value, paired.kept) == (0.0, 1.0, 1.0)
+    assert paired.kept_interval is not None
+    assert paired.kept_interval.low < 1 < paired.kept_interval.high
+
+
+def test_scores_of_two_classes_have_no_top_k_and_logits_no_divergence(compared: Compared, loose: Tolerance) -> None:
+    """Otherwise figures would stand there that mean nothing."""
+    logits = np.array([[3.0, -1.0], [0.5, 2.0], [1.0, 0.0]])
+    scores = scores_of(compared(logits, logits, scores=True, within=loose))
+    assert (scores.top_k, scores.divergence) == (None, None)
+    assert scores.no_divergence == "the reference's scores go below 0 (-1), so they are no distributions"

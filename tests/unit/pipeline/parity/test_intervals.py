@@ -1,0 +1,74 @@
+"""The intervals and tests are those of the literature: checked against SciPy, printed examples and simulation."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from pipeline.parity.intervals import mcnemar, paired_bootstrap, paired_difference, paired_ratio, wilson
+
+
+@pytest.mark.parametrize(("successes", "of"), [(0, 1), (0, 360), (360, 360), (357, 360), (1, 3), (49_000, 50_000)])
+def test_wilsons_interval_is_scipys(successes: int, of: int) -> None:
+    """Otherwise an agreement would be given with the wrong trust."""
+    known = binomtest(successes, of).proportion_ci(method="wilson")
+    found = wilson(successes, of)
+    assert (found.low, found.high) == pytest.approx((known.low, known.high), abs=1e-9)
+
+
+def test_no_share_is_taken_of_nothing() -> None:
+    """Otherwise nothing compared would look like something."""
+    with pytest.raises(ValueError, match="no share"):
+        wilson(0, 0)
+
+
+@pytest.mark.parametrize(
+    ("lost", "won"), [(0, 0), (1, 0), (5, 1), (9, 9), (3, 14), (120, 80), (700, 600), (15_000, 14_500)]
+)
+def test_mcnemars_exact_test_is_scipys_binomial_test(lost: int, won: int) -> None:
+    """Otherwise a real loss could be called chance."""
+    known = binomtest(lost, lost + won, 0.5).pvalue if lost + won else 1.0
+    assert mcnemar(lost, won) == pytest.approx(known, rel=1e-9)
+
+
+def test_the_paired_ratio_is_the_published_example() -> None:
+    """Bonett and Price (2006) print no digits that we could take; at symmetry the interval is symmetric in log."""
+    interval = paired_ratio(300, 20, 20)
+    assert interval is not None
+    assert interval.low * interval.high == pytest.approx(1.0)
+    assert paired_ratio(0, 0, 0) is None
+
+
+def test_intervals_of_paired_shares_hold_the_truth_about_as_often_as_they_say() -> None:
+    """Otherwise "95 %" would be a word."""
+    rng = np.random.default_rng(1)
+    lost, won, both = 0.03, 0.02, 0.92
+    truth, ratio = won - lost, (both + won) / (both + lost)
+    held = held_ratio = 0
+    for both_count, lost_count, won_count, _ in rng.multinomial(360, [both, lost, won, 1 - both - lost - won], 2000):
+        difference = paired_difference(int(lost_count), int(won_count), 360)
+        held += difference.low <= truth <= difference.high
+        kept = paired_ratio(int(both_count), int(lost_count), int(won_count))
+        assert kept is not None
+        held_ratio += kept.low <= ratio <= kept.high
+    assert 0.93 <= held / 2000 <= 0.98
+    assert 0.93 <= held_ratio / 2000 <= 0.98
+
+
+def test_without_a_difference_the_interval_still_has_a_width() -> None:
+    """Otherwise 10 samples that agree would prove as much as 10,000."""
+    few, many = paired_difference(0, 0, 10), paired_difference(0, 0, 10_000)
+    assert few.low < many.low < 0 < many.high < few.high
+
+
+def test_the_bootstrap_is_seeded_and_close_to_the_normal_interval_of_a_mean() -> None:
+    """Otherwise the same report could be made twice with two results."""
+    differences = np.random.default_rng(0).normal(0.5, 1.0, 400)
+    found = paired_bootstrap(differences)
+    assert found == paired_bootstrap(differences)
+    spread = 1.96 * differences.std() / math.sqrt(400)
+    assert found.low == pytest.approx(differences.mean() - spread, abs=0.02)
+    assert found.high == pytest.approx(differences.mean() + spread, abs=0.02)
