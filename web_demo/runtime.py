@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from pipeline.core.artifact import Artifact
 from pipeline.core.errors import TargetFailed
@@ -30,10 +31,12 @@ class Browser:
     """Chromium or Chrome. `executable` None means the one that `find_browser` finds.
 
     `page_dist` is the built web app. `answer_within_seconds` bounds the time in which the page shows no progress at
-    all, not a whole run: the largest single batch must fit, and loading a model.
+    all, not a whole run: the largest single batch must fit, and loading a model. Browsers that differ in `lane` only
+    run side by side.
     """
 
     executable: Path | None = None
+    lane: Literal["processor", "graphics"] = "processor"
     headless: bool = True
     page_dist: Path = DIST
     starts_within_seconds: float = 60.0

@@ -17,6 +17,9 @@ from pipeline.core.progress import Progress
 from serving.runtime import Server
 from tests.unit.serving.conftest import version_folder
 
+# Of 30 s that a wait may take, so a busy machine has its share.
+ENDED_EARLY_SECONDS = 20.0
+
 pytestmark = pytest.mark.usefixtures("no_container_left")
 
 
@@ -51,7 +54,7 @@ def test_an_image_that_exits_at_once_ends_the_wait_with_its_last_words(
     """A container removed before its log was read leaves the user with nothing but a time-out."""
     image = image_that_runs("echo cannot read the model; exit 3")
     error, seconds = failure(server(image), artifact, tmp_path / "s")
-    assert seconds < 5
+    assert seconds < ENDED_EARLY_SECONDS
     assert "exit code 3" in error.problem
     assert "cannot read the model" in error.problem
     assert (tmp_path / "s/server.log").read_text() == "cannot read the model\n"
@@ -72,7 +75,7 @@ def test_an_image_that_never_gets_ready_costs_one_deadline(
     """A wrong base path makes a server wait for ever; the pipeline must not wait with it."""
     image = image_that_runs("echo No versions of servable half found under base path; sleep 600")
     error, seconds = failure(server(image, ready=2), artifact, tmp_path / "s")
-    assert 2 <= seconds < 6
+    assert 2 <= seconds < ENDED_EARLY_SECONDS
     assert "not available within 2 s" in error.problem
     assert "base path" in error.hint
 
@@ -96,7 +99,7 @@ def test_a_container_killed_while_it_serves_is_noticed(
     """TFX asks a container for its state only until it runs, and then waits out the whole deadline."""
     image = image_that_runs("sleep 1; exit 9")
     error, seconds = failure(server(image), artifact, tmp_path / "s")
-    assert seconds < 5
+    assert seconds < ENDED_EARLY_SECONDS
     assert "exit code 9" in error.problem
 
 

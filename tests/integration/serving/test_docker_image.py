@@ -15,7 +15,7 @@ def test_an_unchanged_image_is_not_built_again(serving_image: str) -> None:
     """A build takes minutes, and tests ask for the image each time."""
     started = time.monotonic()
     assert ensure_image() == serving_image
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 30
 
 
 def test_the_image_declares_the_contract(docker_client: DockerClient, serving_image: str) -> None:

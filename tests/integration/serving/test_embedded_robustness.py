@@ -152,7 +152,7 @@ def test_deep_json_is_refused_in_good_time(server: Server, depth: int) -> None:
             b"POST /v1/models/m:predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
         )
         assert answer(connection).status == 400
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     assert_serves(server)
 
 

@@ -104,6 +104,7 @@ def test_what_ran_is_said_by_the_browser_itself(session: BrowserSession, digits:
     assert details["wasm"]["wasm"] == "SIMD"
     assert details["webgl"]["renderer"] != ""
     assert details["webgl"]["float32Textures"] == "yes"
+    assert details["webgl"]["shapes"] == "uniforms"
 
 
 @pytest.mark.parametrize("backend", ["webgpu", "tpu"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -20,8 +21,8 @@ from tests.integration.web_demo.models import TestModel
 from tests.integration.web_demo.processes import Process, below, gone, with_argument
 from web_demo.runtime import Browser
 
-NOTICED_WITHIN_SECONDS = 2.0
-GONE_WITHIN_SECONDS = 5.0
+NOTICED_WITHIN_SECONDS = 10.0
+GONE_WITHIN_SECONDS = 20.0
 
 IsVictim = Callable[[Process], bool]
 
@@ -119,11 +120,14 @@ def test_a_page_that_hangs_is_given_up_after_the_deadline(browser: Browser, digi
 
 def test_a_long_run_is_not_taken_for_a_page_that_hangs(browser: Browser, digits: TestModel, tmp_path: Path) -> None:
     """The deadline is for a page without progress: a large test set may take as long as it takes."""
-    impatient = Browser(executable=browser.executable, answer_within_seconds=2.0)
-    many = {"image": np.repeat(digits.samples["image"], 20, axis=0)}
+    patience = 2.0
+    impatient = Browser(executable=browser.executable, answer_within_seconds=patience)
     with impatient.boot(tmp_path) as session, session.load(digits.artifact(), "cpu") as runner:
-        answers = runner.run(many, batch_size=60)
-    assert answers.call_seconds.sum() > 2.0
+        # However fast this machine is, and however much of its speed it had while it was measured.
+        measured = [runner.run(digits.samples, batch_size=60).call_seconds.sum() for _ in range(3)]
+        times = math.ceil(2 * patience / min(measured))
+        answers = runner.run({"image": np.repeat(digits.samples["image"], times, axis=0)}, batch_size=60)
+    assert answers.call_seconds.sum() > patience
 
 
 def test_an_exception_in_the_with_block_leaves_nothing(browser: Browser, tmp_path: Path) -> None:
