@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.quantization import Unquantizable, quantized
+
 # Distribution on PyPI -> module with its Interpreter.
 LIBRARIES = {
     "tflite-runtime": ("tflite_runtime", "tflite_runtime.interpreter"),
@@ -31,33 +33,48 @@ class Library:
         self.version = importlib.metadata.version(distribution)
         self._interpreter = importlib.import_module(module).Interpreter
 
-    def load(self, content: bytes, *, signature: str, threads: int) -> LoadedModel:
-        """Load the bytes of a `.tflite` file. Raises Refused when the runtime does not take them."""
+    def load(self, content: bytes, *, signature: str, threads: int, in_integers: bool) -> LoadedModel:
+        """Load the bytes of a `.tflite` file. Raises Refused when the runtime does not take them.
+
+        `in_integers` says that its int8 inputs and outputs stand for float32, by scales and zero points in the file.
+        """
         try:
             interpreter = self._interpreter(model_content=content, num_threads=threads)
             signatures = interpreter.get_signature_list()
             if signature not in signatures:
                 raise Refused(f"the file has the signatures {sorted(signatures)}, not `{signature}`")
             interpreter.allocate_tensors()
-            return LoadedModel(interpreter, signature)
+            return LoadedModel(interpreter, signature, in_integers=in_integers)
         except (RuntimeError, ValueError) as error:
             raise Refused(f"the file does not load: {error}") from error
 
 
 class LoadedModel:
-    """One signature of a file that is loaded."""
+    """One signature of a file that is loaded. It takes and gives float32 for what the file has `in_integers`."""
 
-    def __init__(self, interpreter: Any, signature: str) -> None:
+    def __init__(self, interpreter: Any, signature: str, *, in_integers: bool = False) -> None:
         self._interpreter = interpreter
         self._call = interpreter.get_signature_runner(signature)
         self._inputs: Mapping[str, Mapping[str, Any]] = self._call.get_input_details()
+        self._outputs: Mapping[str, Mapping[str, Any]] = self._call.get_output_details()
+        self._quantized_inputs = quantized(self._inputs) if in_integers else {}
+        self._quantized_outputs = quantized(self._outputs) if in_integers else {}
 
     def signature(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Inputs and outputs by name, each with its dtype and its shape (None where a dimension varies)."""
         return {
-            "inputs": {name: _spec(details) for name, details in self._inputs.items()},
-            "outputs": {name: _spec(details) for name, details in self._call.get_output_details().items()},
+            "inputs": {name: _spec(details, name in self._quantized_inputs) for name, details in self._inputs.items()},
+            "outputs": {
+                name: _spec(details, name in self._quantized_outputs) for name, details in self._outputs.items()
+            },
         }
+
+    def integers(self) -> str:
+        """What is converted on the way in and out: `image (scale 0.0039, zero point -128)`; empty when nothing is."""
+        return ", ".join(
+            f"{name} ({quantization.shown})"
+            for name, quantization in {**self._quantized_inputs, **self._quantized_outputs}.items()
+        )
 
     def run(
         self, samples: Mapping[str, NDArray[Any]], *, batch_size: int, after_each_batch: Callable[[], None]
@@ -72,9 +89,12 @@ class LoadedModel:
         for start in range(0, count, batch_size):
             batch = {name: array[start : start + batch_size] for name, array in samples.items()}
             self._check_shapes(batch)
+            self._quantize(batch)
             started = time.perf_counter()
             answer = self._invoke(batch)
             seconds.append(time.perf_counter() - started)
+            for name, quantization in self._quantized_outputs.items():
+                answer[name] = quantization.values(answer[name])
             _check_rows(answer, min(batch_size, count - start))
             answers.append(answer)
             after_each_batch()
@@ -90,7 +110,7 @@ class LoadedModel:
         originals = [operation for operation in operations if operation["op_name"] != "DELEGATE"]
         # Delegates come later in the list, and so take the place of the operations that they replace.
         maker = {int(tensor): operation for operation in operations for tensor in operation["outputs"]}
-        wanted = [int(details["index"]) for details in self._call.get_output_details().values()]
+        wanted = [int(details["index"]) for details in self._outputs.values()]
         planned: dict[int, Any] = {}
         while wanted:
             operation = maker.get(wanted.pop())
@@ -101,6 +121,13 @@ class LoadedModel:
         if plain == len(planned):
             return f"none: plain kernels for all {len(originals)} operations"
         return f"XNNPACK for {len(originals) - plain} of {len(originals)} operations"
+
+    def _quantize(self, batch: dict[str, NDArray[Any]]) -> None:
+        for name, quantization in self._quantized_inputs.items():
+            try:
+                batch[name] = quantization.integers(batch[name])
+            except Unquantizable as error:
+                raise Refused(f"input `{name}` {error}") from error
 
     def _invoke(self, batch: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         try:
@@ -113,7 +140,7 @@ class LoadedModel:
         if samples.keys() != self._inputs.keys():
             raise Refused(f"the inputs are {sorted(self._inputs)}, given were {sorted(samples)}")
         for name, array in samples.items():
-            want = np.dtype(self._inputs[name]["dtype"])
+            want = np.dtype(np.float32 if name in self._quantized_inputs else self._inputs[name]["dtype"])
             if array.dtype != want:
                 raise Refused(f"input `{name}` is {want}, given was {array.dtype}")
         counts = {array.shape[0] if array.ndim else 0 for array in samples.values()}
@@ -135,8 +162,9 @@ def _check_rows(answer: Mapping[str, NDArray[Any]], count: int) -> None:
             raise Refused(f"output `{name}` is of shape {list(array.shape)} for a batch of {count}")
 
 
-def _spec(details: Mapping[str, Any]) -> dict[str, Any]:
-    return {"dtype": np.dtype(details["dtype"]).name, "shape": _shape(details)}
+def _spec(details: Mapping[str, Any], converted: bool) -> dict[str, Any]:  # noqa: FBT001  # reads as a word
+    dtype = "float32" if converted else np.dtype(details["dtype"]).name
+    return {"dtype": dtype, "shape": _shape(details)}
 
 
 def _shape(details: Mapping[str, Any]) -> list[int | None]:

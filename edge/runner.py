@@ -20,7 +20,7 @@ from typing import BinaryIO
 from edge.interpreter import LIBRARIES, Library, LoadedModel, Refused
 from edge.wire import Frame, encoded, read_frame
 
-PROTOCOL = 1
+PROTOCOL = 2
 _SIGN_OF_LIFE_SECONDS = 1.0
 # What XNNPACK chooses its kernels by. The names are those of /proc/cpuinfo, on x86 and on Arm.
 _CPU_FEATURES = (
@@ -60,8 +60,17 @@ def _serve(library: Library, questions: BinaryIO, answers: BinaryIO) -> None:
                         question.arrays["model"].tobytes(),
                         signature=question.header["signature"],
                         threads=question.header["threads"],
+                        in_integers=question.header["in_integers"],
                     )
-                    send(Frame({"signature": model.signature(), "delegate": model.delegate()}))
+                    send(
+                        Frame(
+                            {
+                                "signature": model.signature(),
+                                "delegate": model.delegate(),
+                                "integers": model.integers(),
+                            }
+                        )
+                    )
                 case "run":
                     send(_run(model, question, send))
                 case "unload":

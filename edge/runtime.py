@@ -17,7 +17,7 @@ import numpy as np
 
 from edge.runner_process import RunnerProcess, running
 from edge.wire import CannotTravel, Frame
-from pipeline.core.artifact import Artifact
+from pipeline.core.artifact import Artifact, Precision
 from pipeline.core.errors import EnvironmentProblem, TargetFailed
 from pipeline.core.signature import Tensors
 from pipeline.core.target import Answers, Runner, RuntimeInfo, Session
@@ -26,7 +26,7 @@ LibraryName = Literal["tflite-runtime", "litert"]
 
 # Where `python -m edge.runner` finds this package, and what a relative path to an interpreter counts from.
 _HOME = Path(__file__).resolve().parent.parent
-_PROTOCOL = 1
+_PROTOCOL = 2
 _SHOWN = {"tflite-runtime": "tflite-runtime", "litert": "LiteRT"}
 _DISTRIBUTIONS = {"tflite-runtime": "tflite-runtime", "litert": "ai-edge-litert"}
 _ASK_WITHIN_SECONDS = 20.0
@@ -117,14 +117,19 @@ class _EdgeSession:
         process = self._process if self._process is not None and self._process.alive else self.start()
         loaded = process.ask(
             Frame(
-                {"do": "load", "signature": artifact.signature.name, "threads": self._runtime.threads},
+                {
+                    "do": "load",
+                    "signature": artifact.signature.name,
+                    "threads": self._runtime.threads,
+                    "in_integers": artifact.precision is Precision.INT8_IO,
+                },
                 {"model": np.fromfile(artifact.path, dtype=np.uint8)},
             ),
             silent_for_seconds=self._runtime.silent_for_seconds,
         )
         _check_signature(process.name, artifact, loaded.header["signature"])
         try:
-            yield _EdgeRunner(self._runtime, process, artifact, self._here, loaded.header["delegate"])
+            yield _EdgeRunner(self._runtime, process, artifact, self._here, loaded.header)
         finally:
             if process.alive:
                 process.ask(Frame({"do": "unload"}), silent_for_seconds=self._runtime.silent_for_seconds)
@@ -139,13 +144,15 @@ class _EdgeRunner:
         process: RunnerProcess,
         artifact: Artifact,
         here: Mapping[str, Any],
-        delegate: str,
+        loaded: Mapping[str, Any],
     ) -> None:
         self._runtime = runtime
         self._process = process
         self._artifact = artifact
         self._here = here
-        self._delegate = delegate
+        self._delegate = loaded["delegate"]
+        integers = loaded["integers"]
+        self._converted = {"quantized and dequantized by the runner": integers} if integers else {}
 
     @property
     def info(self) -> RuntimeInfo:
@@ -154,6 +161,7 @@ class _EdgeRunner:
             version=self._here["version"],
             details={
                 "delegate": self._delegate,
+                **self._converted,
                 "threads": str(self._runtime.threads),
                 **{key: self._here[key] for key in ("machine", "cpu", "system", "python")},
             },

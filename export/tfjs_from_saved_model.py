@@ -1,13 +1,15 @@
-"""A SavedModel as a TF.js graph model, with weights in one of three precisions."""
+"""A SavedModel as a TF.js graph model, with weights in one of four precisions."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from export.kept_signature import check_kept
 from export.simplified_saved_model import simplified
 from export.tensorflowjs_import import graph_model_converter
+from export.tfjs_kept_float import quantize_but
 from export.tfjs_signature import named_after, signature_of_tfjs
 from pipeline.core.artifact import Precision
 from pipeline.core.errors import ConversionFailed
@@ -18,21 +20,26 @@ MODEL_FILE = "model.json"
 _QUANTIZATION = {
     Precision.FLOAT32: None,
     Precision.FLOAT16: {"float16": "*"},
+    Precision.UINT16: {"uint16": "*"},
     Precision.UINT8: {"uint8": "*"},
 }
 
 
-def tfjs_from_saved_model(saved_model: Path, *, into: Path, signature: Signature, precision: Precision) -> None:
+def tfjs_from_saved_model(
+    saved_model: Path, *, into: Path, signature: Signature, precision: Precision, keep_float: Sequence[str] = ()
+) -> None:
     """Convert one signature to `<into>/model.json` and weight shards beside it.
 
-    Raises ConversionFailed for operations that TF.js does not have, for a precision that it does not have, and when
-    what was written has another signature.
+    `keep_float` names layers whose weights stay float32. Raises ConversionFailed for operations that TF.js does not
+    have, for a precision that it does not have, a layer that is not there, and when what was written has another
+    signature.
     """
     label = f"{saved_model.parent.name} tfjs {precision}"
     if precision not in _QUANTIZATION:
         raise ConversionFailed(
             f"{label}: TF.js stores weights as {', '.join(_QUANTIZATION)}", hint="correct convert.tfjs in tripoint.toml"
         )
+    selective = len(keep_float) > 0 and precision is not Precision.FLOAT32
     with simplified(saved_model, scratch=into) as folder:
         try:
             graph_model_converter().convert_tf_saved_model(
@@ -40,7 +47,7 @@ def tfjs_from_saved_model(saved_model: Path, *, into: Path, signature: Signature
                 str(into),
                 signature_def=signature.name,
                 saved_model_tags="serve",
-                quantization_dtype_map=_QUANTIZATION[precision],
+                quantization_dtype_map=None if selective else _QUANTIZATION[precision],
             )
         except Exception as error:  # the converter raises plain Exception, too
             raise ConversionFailed(
@@ -49,6 +56,10 @@ def tfjs_from_saved_model(saved_model: Path, *, into: Path, signature: Signature
             ) from error
         model = json.loads((into / MODEL_FILE).read_text())
         model["signature"] = named_after(folder, signature.name, model["signature"])
+    if selective:
+        model["weightsManifest"] = quantize_but(
+            model["weightsManifest"], keep_float, dtype=precision, folder=into, label=label
+        )
     check_kept(signature_of_tfjs(model["signature"], signature.name), signature, label=label)
     # The converter's order of attributes differs from run to run; sorted, the same model gives the same file.
     (into / MODEL_FILE).write_text(json.dumps(model, sort_keys=True))

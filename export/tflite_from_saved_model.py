@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -13,21 +14,30 @@ from numpy.typing import NDArray
 
 from export.kept_signature import check_kept
 from export.simplified_saved_model import simplified
+from export.tflite_kept_float import SELECTIVE_PRECISIONS, quantized_but
 from export.tflite_signature import signature_of_tflite
 from pipeline.core.artifact import Precision
 from pipeline.core.errors import ConversionFailed
-from pipeline.core.signature import Signature, Tensors, batches, sample_count
+from pipeline.core.signature import Signature, Tensors, TensorSpec, batches, sample_count
 
 _REASONS_SHOWN = 2
 
 
 def tflite_from_saved_model(
-    saved_model: Path, *, into: Path, signature: Signature, precision: Precision, representative: Tensors
+    saved_model: Path,
+    *,
+    into: Path,
+    signature: Signature,
+    precision: Precision,
+    representative: Tensors,
+    keep_float: Sequence[str] = (),
 ) -> None:
-    """Convert one signature to the file `into`, with built-in operations only and inputs and outputs left as they are.
+    """Convert one signature to the file `into`, with built-in operations only.
 
-    `representative` are real samples, from which full integer quantization takes its ranges; the other precisions do
-    not look at them. Raises ConversionFailed when the converter refuses, or what it wrote has another signature.
+    Inputs and outputs are left as they are; int8-io alone makes int8 of those that are float32. `representative` are
+    real samples, from which integer quantization takes its ranges, and `keep_float` the layers that int8 and int8-io
+    leave in float; the other precisions take no notice of it. Raises ConversionFailed when the converter refuses, a
+    layer is not there, or what was written has another signature.
     """
     import tensorflow as tf
     from tensorflow.lite.python.convert import ConverterError
@@ -36,18 +46,30 @@ def tflite_from_saved_model(
     with simplified(saved_model, scratch=into.parent) as folder:
         converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[signature.name])
         _set_precision(tf, converter, precision, signature.name, representative)
+        selective = len(keep_float) > 0 and precision in SELECTIVE_PRECISIONS
+        converter._experimental_calibrate_only = selective  # noqa: SLF001  # no other way to quantize selectively
         try:
             with warnings.catch_warnings():
                 # The quantizer itself still uses it; the warning is not for us.
                 warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
                 content = converter.convert()
+                if selective:
+                    content = quantized_but(content, keep_float, precision=precision, label=label)
         except (ConverterError, ValueError, RuntimeError, tf.errors.OpError) as error:
             gist = _gist(str(error))
             raise ConversionFailed(
                 f"{label}: TFLite's converter refused the model: {gist}", hint=_hint(gist)
             ) from error
-    check_kept(signature_of_tflite(content, signature.name, label=label), signature, label=label)
+    want = _in_integers(signature) if precision is Precision.INT8_IO else signature
+    check_kept(signature_of_tflite(content, signature.name, label=label), want, label=label)
     into.write_bytes(content)
+
+
+def _in_integers(signature: Signature) -> Signature:
+    def integer(specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+        return tuple(replace(spec, dtype="int8") if spec.dtype == "float32" else spec for spec in specs)
+
+    return replace(signature, inputs=integer(signature.inputs), outputs=integer(signature.outputs))
 
 
 def _set_precision(tf: Any, converter: Any, precision: Precision, key: str, representative: Tensors) -> None:
@@ -61,7 +83,7 @@ def _set_precision(tf: Any, converter: Any, precision: Precision, key: str, repr
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             # Per-channel weights of dense layers need FULLY_CONNECTED version 12, which tflite-runtime 2.14 lacks.
             converter._experimental_disable_per_channel_quantization_for_dense_layers = True  # noqa: SLF001  # no other
-        case Precision.INT8:
+        case Precision.INT8 | Precision.INT8_IO | Precision.INT16X8:
             if sample_count(representative) == 0:
                 raise ConversionFailed(
                     "full integer quantization was given no representative samples",
@@ -69,12 +91,19 @@ def _set_precision(tf: Any, converter: Any, precision: Precision, key: str, repr
                 )
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             # Not TFLITE_BUILTINS, which would leave an operation without integer kernel in float and say nothing.
-            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            converter.target_spec.supported_ops = [
+                tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+                if precision is Precision.INT16X8
+                else tf.lite.OpsSet.TFLITE_BUILTINS_INT8
+            ]
             converter.representative_dataset = lambda: _calibration(key, representative)
             converter._experimental_disable_per_channel_quantization_for_dense_layers = True  # noqa: SLF001  # as above
-        case Precision.UINT8:
+            if precision is Precision.INT8_IO:
+                converter.inference_input_type = converter.inference_output_type = tf.int8
+        case Precision.UINT8 | Precision.UINT16:
             raise ConversionFailed(
-                "uint8 is a precision of TF.js weights, not of TFLite", hint="int8 is TFLite's full integer precision"
+                f"{precision} is a precision of TF.js weights, not of TFLite",
+                hint="int8 is TFLite's full integer precision",
             )
         case _:
             assert_never(precision)
@@ -98,4 +127,8 @@ def _gist(text: str) -> str:
 def _hint(gist: str) -> str:
     if "TensorList" in gist:
         return "recurrent layers with a varying batch do not convert to TFLite's own operations; give them unroll=True"
+    if "recorded during calibration" in gist:
+        return (
+            "TensorFlow's quantizer for int16x8 takes no model with integer inputs: leave int16x8 out of convert.tflite"
+        )
     return "the layer that holds the operation named has to be written without it for TFLite"

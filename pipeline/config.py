@@ -19,6 +19,9 @@ Engine = Literal["auto", "docker", "native", "embedded"]
 EdgeLibrary = Literal["tflite-runtime", "litert"]
 Backend = Literal["wasm", "webgl", "cpu", "webgpu"]
 
+_USUAL_TFLITE = (Precision.FLOAT32, Precision.FLOAT16, Precision.DYNAMIC, Precision.INT8)
+_USUAL_TFJS = (Precision.FLOAT32, Precision.FLOAT16, Precision.UINT8)
+
 
 class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of tripoint.toml."""
@@ -31,11 +34,15 @@ class StoreConfig(_Table, frozen=True):
 
 
 class ModelConfig(_Table, frozen=True):
-    """What one model has of its own. `file` is relative to tripoint.toml."""
+    """What one model has of its own. `file` is relative to tripoint.toml.
+
+    `keep_float` names layers that stay in float where others are quantized.
+    """
 
     file: str | None = None
     epochs: int | None = None
     seed: int | None = None
+    keep_float: tuple[str, ...] = ()
 
 
 class ExportConfig(_Table, frozen=True):
@@ -45,8 +52,8 @@ class ExportConfig(_Table, frozen=True):
 
 
 class ConvertConfig(_Table, frozen=True):
-    tflite: tuple[Precision, ...] = TFLITE_PRECISIONS
-    tfjs: tuple[Precision, ...] = TFJS_PRECISIONS
+    tflite: tuple[Precision, ...] = _USUAL_TFLITE
+    tfjs: tuple[Precision, ...] = _USUAL_TFJS
     representative_samples: int = 200
 
 

@@ -14,7 +14,7 @@ from typing import Any, assert_never
 
 from pipeline import golden, stages
 from pipeline.config import Config
-from pipeline.core.artifact import Artifact, Format, Precision
+from pipeline.core.artifact import CALIBRATED_PRECISIONS, Artifact, Format, Precision
 from pipeline.core.signature import Signature
 from pipeline.core.target import Runtime, Session, Target
 from pipeline.model_files import ModelFile
@@ -130,6 +130,7 @@ class Planner:
                 signature=exported.facts["signature"],
                 precision=precision,
                 trained=trained.path,
+                keep_float=self._keep_float,
             )
 
         return self._conversion(Format.TFLITE, precision, make)
@@ -145,6 +146,7 @@ class Planner:
                     saved_model_folder(exported),
                     signature=exported.facts["signature"],
                     precision=precision,
+                    keep_float=self._keep_float,
                 )
                 .result()
             )
@@ -157,12 +159,16 @@ class Planner:
         def recipe(needs: Sequence[Entry]) -> Recipe:
             trained, exported = needs
             # Only full integer quantization looks at data.
-            data = trained.files[stages.REPRESENTATIVE_FILE] if precision is Precision.INT8 else None
+            data = trained.files[stages.REPRESENTATIVE_FILE] if precision in CALIBRATED_PRECISIONS else None
             return self._recipe(
                 name,
                 sources=["export"],
                 tools=["tensorflow", "tensorflowjs"],
-                settings={"made_from": exported.digest, "representative": data},
+                settings={
+                    "made_from": exported.digest,
+                    "representative": data,
+                    "keep_float": [] if precision is Precision.FLOAT32 else list(self._keep_float),
+                },
             )
 
         return Step(name=name, needs=(TRAIN, EXPORT), recipe=recipe, make=make)
@@ -203,6 +209,11 @@ class Planner:
         if runtime not in self._settings:
             self._settings[runtime] = dict(runtime.settings())
         return self._settings[runtime]
+
+    @property
+    def _keep_float(self) -> tuple[str, ...]:
+        own = self.config.models.get(self.file.name)
+        return own.keep_float if own else ()
 
     @property
     def maker_processes(self) -> int:

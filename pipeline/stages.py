@@ -103,7 +103,14 @@ def export_into(
 
 
 def tflite_into(
-    folder: Path, saved_model: Path, *, name: str, signature: Facts, precision: Precision, trained: Path
+    folder: Path,
+    saved_model: Path,
+    *,
+    name: str,
+    signature: Facts,
+    precision: Precision,
+    trained: Path,
+    keep_float: tuple[str, ...],
 ) -> Facts:
     """Convert to `<folder>/<name>-<precision>.tflite`."""
     from safetensors.numpy import load_file
@@ -117,6 +124,7 @@ def tflite_into(
         signature=Signature.from_json(signature),
         precision=precision,
         representative=load_file(trained / REPRESENTATIVE_FILE),
+        keep_float=keep_float,
     )
     return {"file": file.name}
 
@@ -128,9 +136,17 @@ def warm_tfjs() -> None:
     graph_model_converter()
 
 
-def tfjs_into(folder: Path, saved_model: Path, *, signature: Facts, precision: Precision) -> Facts:
+def tfjs_into(
+    folder: Path, saved_model: Path, *, signature: Facts, precision: Precision, keep_float: tuple[str, ...]
+) -> Facts:
     """Convert to a graph model, `<folder>/model.json` and its weight shards."""
     from export.tfjs_from_saved_model import tfjs_from_saved_model
 
-    tfjs_from_saved_model(saved_model, into=folder, signature=Signature.from_json(signature), precision=precision)
+    tfjs_from_saved_model(
+        saved_model,
+        into=folder,
+        signature=Signature.from_json(signature),
+        precision=precision,
+        keep_float=keep_float,
+    )
     return {}

@@ -25,11 +25,23 @@ class Precision(StrEnum):
     FLOAT16 = "float16"
     DYNAMIC = "dynamic"
     INT8 = "int8"
+    INT8_IO = "int8-io"
+    INT16X8 = "int16x8"
+    UINT16 = "uint16"
     UINT8 = "uint8"
 
 
-TFLITE_PRECISIONS = (Precision.FLOAT32, Precision.FLOAT16, Precision.DYNAMIC, Precision.INT8)
-TFJS_PRECISIONS = (Precision.FLOAT32, Precision.FLOAT16, Precision.UINT8)
+TFLITE_PRECISIONS = (
+    Precision.FLOAT32,
+    Precision.FLOAT16,
+    Precision.DYNAMIC,
+    Precision.INT8,
+    Precision.INT8_IO,
+    Precision.INT16X8,
+)
+TFJS_PRECISIONS = (Precision.FLOAT32, Precision.FLOAT16, Precision.UINT16, Precision.UINT8)
+CALIBRATED_PRECISIONS = frozenset({Precision.INT8, Precision.INT8_IO, Precision.INT16X8})
+"""Those whose conversion looks at representative samples."""
 
 
 @dataclass(frozen=True, kw_only=True)

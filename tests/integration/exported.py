@@ -38,17 +38,22 @@ def export(model: Any, folder: Path, *, samples: Tensors, answers: Tensors) -> E
     return Exported(model=model, saved_model=saved_model, samples=samples, answers=answers)
 
 
-def as_tflite(exported: Exported, folder: Path) -> Mapping[Precision, Artifact]:
+def as_tflite(exported: Exported, folder: Path, *, without: Precision | None = None) -> Mapping[Precision, Artifact]:
     """Every TFLite precision of the model, each in a folder of its own."""
-    return {precision: tflite(exported, folder, precision) for precision in TFLITE_PRECISIONS}
+    return {precision: tflite(exported, folder, precision) for precision in TFLITE_PRECISIONS if precision != without}
 
 
-def tflite(exported: Exported, folder: Path, precision: Precision) -> Artifact:
+def tflite(exported: Exported, folder: Path, precision: Precision, *, keep_float: tuple[str, ...] = ()) -> Artifact:
     source = exported.saved_model
     file = folder / precision / f"{source.model}.tflite"
     file.parent.mkdir(parents=True)
     tflite_from_saved_model(
-        source.path, into=file, signature=source.signature, precision=precision, representative=exported.samples
+        source.path,
+        into=file,
+        signature=source.signature,
+        precision=precision,
+        representative=exported.samples,
+        keep_float=keep_float,
     )
     return artifact(source.model, Format.TFLITE, precision, file, source.signature)
 

@@ -141,7 +141,8 @@ def test_the_runner_dies_with_its_driver(
         with EdgeProcess(library={edge.library!r}).boot(Path({str(tmp_path)!r})) as session:
             process = session._process
             model = np.fromfile({str(small_tflite[Precision.FLOAT32].path)!r}, dtype=np.uint8)
-            load = Frame({{"do": "load", "signature": "serving_default", "threads": 1}}, {{"model": model}})
+            how = {{"signature": "serving_default", "threads": 1, "in_integers": False}}
+            load = Frame({{"do": "load", **how}}, {{"model": model}})
             process.ask(load, silent_for_seconds=10)
             print(process.process.pid, flush=True)
             images = np.zeros((300_000, 8, 8, 1), np.float32)

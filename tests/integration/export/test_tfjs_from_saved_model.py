@@ -17,10 +17,14 @@ from pipeline.core.errors import ConversionFailed
 from tests.integration.exported import Exported, export
 
 
-def converted(exported: Exported, into: Path, precision: Precision) -> dict[str, Any]:
+def converted(
+    exported: Exported, into: Path, precision: Precision, *, keep_float: tuple[str, ...] = ()
+) -> dict[str, Any]:
     into.mkdir()
     source = exported.saved_model
-    tfjs_from_saved_model(source.path, into=into, signature=source.signature, precision=precision)
+    tfjs_from_saved_model(
+        source.path, into=into, signature=source.signature, precision=precision, keep_float=keep_float
+    )
     model: dict[str, Any] = json.loads((into / MODEL_FILE).read_text())
     return model
 
@@ -55,7 +59,8 @@ def test_outputs_of_one_shape_have_their_own_names(pairs: Exported, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("precision", "bytes_a_weight"), [(Precision.FLOAT32, 4), (Precision.FLOAT16, 2), (Precision.UINT8, 1)]
+    ("precision", "bytes_a_weight"),
+    [(Precision.FLOAT32, 4), (Precision.FLOAT16, 2), (Precision.UINT16, 2), (Precision.UINT8, 1)],
 )
 def test_weights_are_stored_as_asked(
     small: Exported, tmp_path: Path, precision: Precision, bytes_a_weight: int
@@ -68,6 +73,18 @@ def test_weights_are_stored_as_asked(
     size = sum((tmp_path / "digits" / path).stat().st_size for path in group["paths"])
     # 38,218 weights once batch normalization is folded; constants beside them are a few bytes.
     assert size == pytest.approx(bytes_a_weight * small.model.count_params(), rel=0.02)
+
+
+def test_a_layer_that_is_kept_in_float_is_stored_in_float_and_no_other(small: Exported, tmp_path: Path) -> None:
+    """A pattern that matches nothing, or too much, would leave no trace but the size."""
+    model = converted(small, tmp_path / "digits", Precision.UINT8, keep_float=("features",))
+    (group,) = model["weightsManifest"]
+    floats = {w["name"] for w in group["weights"] if w["dtype"] == "float32" and "quantization" not in w}
+    assert len(floats) == 2
+    assert all("/features_1/" in name for name in floats)
+    stored = sum((tmp_path / "digits" / path).stat().st_size for path in group["paths"])
+    assert stored == pytest.approx(small.model.count_params() + 3 * 513 * 64, rel=0.02)
+    assert {file.name for file in (tmp_path / "digits").iterdir()} == {MODEL_FILE, *group["paths"]}
 
 
 def test_no_operation_is_left_that_fails_in_tfjs(small: Exported, tmp_path: Path) -> None:
@@ -111,7 +128,9 @@ def test_an_operation_that_tfjs_lacks_is_named(tmp_path: Path) -> None:
 
 def test_a_precision_of_the_edge_is_refused(small: Exported, tmp_path: Path) -> None:
     """The converter would write float32, and the report call it int8."""
-    with pytest.raises(ConversionFailed, match=r"digits tfjs int8: TF\.js stores weights as float32, float16, uint8"):
+    with pytest.raises(
+        ConversionFailed, match=r"digits tfjs int8: TF\.js stores weights as float32, float16, uint16, uint8"
+    ):
         converted(small, tmp_path / "digits", Precision.INT8)
 
 

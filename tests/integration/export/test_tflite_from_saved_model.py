@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from export.simplified_saved_model import simplified
 from export.tflite_from_saved_model import tflite_from_saved_model
+from export.tflite_kept_float import SELECTIVE_PRECISIONS
 from export.tflite_signature import signature_of_tflite
 from pipeline.core.artifact import TFLITE_PRECISIONS, Artifact, Precision
 from pipeline.core.errors import ConversionFailed
@@ -56,10 +58,14 @@ def test_names_dtypes_and_shapes_are_the_saved_models(
 ) -> None:
     """A full-integer file that takes int8 would need quantized samples, one with a fixed batch padded ones."""
     for exported, files in ((small, small_tflite), (pairs, pairs_tflite)):
+        if precision not in files:
+            continue
         found = signature_of_tflite(files[precision].path.read_bytes(), "serving_default", label="test")
         want = exported.saved_model.signature
-        assert sorted(found.inputs, key=str) == sorted(want.inputs, key=str)
-        assert sorted(found.outputs, key=str) == sorted(want.outputs, key=str)
+        for got, specs in ((found.inputs, want.inputs), (found.outputs, want.outputs)):
+            # What is an integer in the model, such as the index of a word, is no quantized value.
+            io = [replace(s, dtype="int8") if s.dtype == "float32" else s for s in specs]
+            assert sorted(got, key=str) == sorted(io if precision is Precision.INT8_IO else specs, key=str)
 
 
 def test_int8_computes_in_integers_only(small_tflite: Mapping[Precision, Artifact]) -> None:
@@ -67,6 +73,35 @@ def test_int8_computes_in_integers_only(small_tflite: Mapping[Precision, Artifac
     found = operations(small_tflite[Precision.INT8].path.read_bytes())
     in_float = Counter(name for name, dtypes in found if "FLOAT32" in dtypes)
     assert in_float == {"DEQUANTIZE": 1}
+    found = operations(small_tflite[Precision.INT8_IO].path.read_bytes())
+    assert not [name for name, dtypes in found if "FLOAT32" in dtypes]
+
+
+@pytest.mark.parametrize("precision", sorted(SELECTIVE_PRECISIONS))
+def test_layers_that_are_kept_in_float_are_in_float_and_no_others(
+    small: Exported, small_tflite: Mapping[Precision, Artifact], tmp_path: Path, precision: Precision
+) -> None:
+    """A denylist that matches nothing, or too much, would leave no trace but the size."""
+    kept = tflite(small, tmp_path, precision, keep_float=("features",))
+    in_float = Counter(name for name, dtypes in operations(kept.path.read_bytes()) if "FLOAT32" in dtypes)
+    del in_float["DEQUANTIZE"]
+    assert in_float == {"FULLY_CONNECTED": 1}
+    # The dense layer of 512 x 64 weights takes four bytes instead of one for each.
+    assert 0.9 < (kept.size_bytes - small_tflite[precision].size_bytes) / (3 * 512 * 64) < 1.1
+
+
+def test_the_last_layer_can_be_kept_in_float(small: Exported, tmp_path: Path) -> None:
+    """Its operation has lost its name to the output's; that of its weights is left."""
+    kept = tflite(small, tmp_path, Precision.INT8, keep_float=("probabilities",))
+    in_float = [name for name, dtypes in operations(kept.path.read_bytes()) if "FLOAT32" in dtypes]
+    assert in_float.count("FULLY_CONNECTED") == 1
+
+
+def test_a_layer_that_is_not_there_is_refused(small: Exported, tmp_path: Path) -> None:
+    """Ignored, a misspelt layer would be quantized without a word."""
+    with pytest.raises(ConversionFailed, match="keep_float names the layer `feature`") as raised:
+        tflite(small, tmp_path, Precision.INT8, keep_float=("feature",))
+    assert raised.value.hint == "did you mean `features`?"
 
 
 def test_quantized_files_are_small(small_tflite: Mapping[Precision, Artifact]) -> None:
@@ -165,6 +200,15 @@ def test_recurrent_layers_are_told_what_to_do(tmp_path: Path, unroll: bool) -> N
         with pytest.raises(ConversionFailed, match="TensorListReserve") as raised:
             tflite(exported, tmp_path, Precision.FLOAT32)
         assert "unroll=True" in raised.value.hint
+
+
+def test_int16x8_of_a_model_with_integer_inputs_is_refused_with_the_reason(pairs: Exported, tmp_path: Path) -> None:
+    """TensorFlow's own words are of a minimum that is empty, for a tensor that holds the index of a word."""
+    with pytest.raises(
+        ConversionFailed, match="recorded during calibration: Failed for tensor serving_default_word:0"
+    ) as raised:
+        tflite(pairs, tmp_path, Precision.INT16X8)
+    assert "takes no model with integer inputs" in raised.value.hint
 
 
 def test_a_precision_of_the_browser_is_refused(small: Exported, tmp_path: Path) -> None:
