@@ -319,7 +319,7 @@ def _runtime_sources(target: Target) -> list[str]:
     module = type(target.runtime).__module__
     package = module.split(".")[0]
     own = f"{module.replace('.', '/')}.py" if package == "pipeline" else package
-    return [own, "pipeline/parity/record.py"]
+    return [own, "pipeline/parity/record.py", "pipeline/parity/repeat.py"]
 
 
 def training_settings(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +85,10 @@ class GrpcRunner:
         return in_batches(
             samples, batch_size=batch_size, signature=self.signature, server=self._label, ask=self._prepared
         )
+
+    def another_client(self) -> AbstractContextManager[GrpcRunner]:
+        """The same: a channel carries the calls of any number of threads side by side."""
+        return nullcontext(self)
 
     @property
     def _label(self) -> str:

@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,12 @@ class RestRunner:
         return in_batches(
             samples, batch_size=batch_size, signature=self.signature, server=self._label, ask=self._prepared
         )
+
+    @contextmanager
+    def another_client(self) -> Iterator[RestRunner]:
+        """A runner with a connection of its own."""
+        with closing(http.client.HTTPConnection(self.connection.host, self.connection.port)) as connection:
+            yield replace(self, connection=connection)
 
     @property
     def _label(self) -> str:

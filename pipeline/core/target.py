@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,15 @@ class Runner(Protocol):
 
         Raises TargetFailed when the runtime breaks, does not answer in time or answers another number of rows.
         """
+        ...
+
+
+@runtime_checkable
+class ManyClients(Protocol):
+    """What a runner is, beside a Runner, when several clients may ask the same loaded artifact at once."""
+
+    def another_client(self) -> AbstractContextManager[Runner]:
+        """Yield a runner of the same artifact that another thread may use meanwhile."""
         ...
 
 

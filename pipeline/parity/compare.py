@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -12,19 +12,24 @@ from numpy.typing import NDArray
 from pipeline.core.outcome import Recording
 from pipeline.core.signature import Signature, Tensors
 from pipeline.parity.batch_spread import batch_spread
-from pipeline.parity.comparison import BatchComparison, Comparison, OutputComparison
+from pipeline.parity.comparison import BatchComparison, BatchSpread, Comparison, OutputComparison
 from pipeline.parity.exact import ExactTally
 from pipeline.parity.figures import NumericFigures
 from pipeline.parity.findings import (
+    DependsOnBatchSize,
     DtypeDiffers,
     Finding,
+    NonFiniteDiffers,
+    NotEqual,
     OutputsExtra,
     OutputsMissing,
     SampleCountDiffers,
     ShapeDiffers,
+    ValuesDiffer,
     bound,
 )
 from pipeline.parity.numeric import NumericTally
+from pipeline.parity.repeatability import repeatability
 from pipeline.parity.scores import ScoresTally
 from pipeline.parity.task_error import TaskErrorTally
 from pipeline.parity.tolerances import LOOSE_FACTOR, Tolerance
@@ -33,6 +38,7 @@ from pipeline.parity.worst import WorstSamples
 WORST_SAMPLES_KEPT = 6
 # 1 MB as float64: the block's dozen passes then run in the processor's cache.
 _BLOCK_ELEMENTS = 1 << 17
+_OF_VALUES = (ValuesDiffer, NonFiniteDiffers, NotEqual)
 
 
 class OutputComparer:
@@ -176,10 +182,34 @@ def compare_recording(
             )
         )
     beside_each_other = signature.output_names if len(batches) > 1 else ()
+    spreads = tuple(batch_spread(name, recording.outputs) for name in beside_each_other)
     return Comparison(
         batches=tuple(batches),
-        batch_spread=tuple(batch_spread(name, recording.outputs) for name in beside_each_other),
+        batch_spread=spreads,
+        repeats=repeatability(reference, recording, tolerances=tolerances),
+        findings=tuple(
+            finding for spread in spreads if (finding := _depends_on_batch_size(spread, batches)) is not None
+        ),
     )
+
+
+def _depends_on_batch_size(spread: BatchSpread, batches: Sequence[BatchComparison]) -> DependsOnBatchSize | None:
+    """A name for what the batch sizes' own findings show, when values are wrong at some of them only."""
+    wrong = [
+        batch.batch_size
+        for batch in batches
+        for output in batch.outputs
+        if output.output == spread.output and any(isinstance(finding, _OF_VALUES) for finding in output.findings)
+    ]
+    right = [
+        batch.batch_size
+        for batch in batches
+        for output in batch.outputs
+        if output.output == spread.output and not output.findings
+    ]
+    if not (wrong and right):
+        return None
+    return DependsOnBatchSize(output=spread.output, right_at=tuple(right), wrong_at=tuple(wrong), spread=spread.spread)
 
 
 def _names(signature: Signature, got: Tensors) -> tuple[Finding, ...]:

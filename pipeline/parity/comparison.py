@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 from pipeline.parity.figures import Figures, ScoreFigures, TaskError, WorstSample
-from pipeline.parity.findings import Finding
+from pipeline.parity.findings import DependsOnBatchSize, Finding
 from pipeline.parity.status import Fail, Found, Inconclusive, Pass
 from pipeline.parity.values import Value
 
@@ -48,11 +48,38 @@ class BatchSpread(Value, frozen=True):
     spread: float | None
 
 
+class RepeatFigures(Value, frozen=True):
+    """One output at one batch size, asked again: the largest differences from what the target itself answered first.
+
+    `noise` in the same batches: what the target does by itself, its noise floor; `mixed` among other samples;
+    `together` while other clients ask. None where it was not tried, or the values are not numbers; infinite when NaN
+    comes and goes. `asked` counts the answers.
+    """
+
+    output: str
+    batch_size: int
+    asked: int
+    noise: float | None
+    mixed: float | None
+    together: float | None
+    findings: tuple[Finding, ...] = ()
+
+
 class Comparison(Value, frozen=True):
-    """One recording beside the reference, at every batch size."""
+    """One recording beside the reference, at every batch size, and beside itself.
+
+    `findings` are those about all batch sizes together, with the sizes that are wrong.
+    """
 
     batches: tuple[BatchComparison, ...]
     batch_spread: tuple[BatchSpread, ...] = ()
+    repeats: tuple[RepeatFigures, ...] = ()
+    findings: tuple[DependsOnBatchSize, ...] = ()
+
+    @property
+    def noise_floor(self) -> float | None:
+        """The largest difference between two answers to the same question; None when none was asked twice."""
+        return max((repeat.noise for repeat in self.repeats if repeat.noise is not None), default=None)
 
 
 def status_of(comparison: Comparison) -> Pass | Fail | Inconclusive:
@@ -65,6 +92,11 @@ def status_of(comparison: Comparison) -> Pass | Fail | Inconclusive:
         vacuous |= {
             f"{output.output}: {output.vacuous}": None for output in batch.outputs if output.vacuous is not None
         }
+    for whole in comparison.findings:
+        found.setdefault(_subject(whole), []).extend((size, whole) for size in whole.wrong_at)
+    for repeat in comparison.repeats:
+        for finding in repeat.findings:
+            found.setdefault(_subject(finding), []).append((repeat.batch_size, finding))
     if found:
         return Fail(findings=tuple(map(_at_its_worst, found.values())))
     if not comparison.batches or not all(batch.outputs for batch in comparison.batches):

@@ -213,6 +213,120 @@ class AccuracyDropped(Kind, frozen=True, tag="accuracy_dropped"):
         )
 
 
+class NotRepeated(Kind, frozen=True, tag="not_repeated"):
+    """The same batch asked again has other answers: `changed` of `asked` went from right to wrong, or back.
+
+    `right_first` is whether the one in `place`, which changed most, was right at first.
+    """
+
+    output: str
+    changed: int
+    asked: int
+    right_first: bool
+    place: Place
+    want: Scalar
+    first: Scalar
+    later: Scalar
+
+    @property
+    def severity(self) -> float:
+        return self.changed
+
+    @property
+    def sentence(self) -> str:
+        change = "right at first and wrong later" if self.right_first else "wrong at first and right later"
+        return (
+            f"{self.output}: not repeatable: {self.changed} of {self.asked} answers to the same batch changed, "
+            f"{change}; at {_place(self.place)}: {plain(self.first)}, then {plain(self.later)}, "
+            f"expected {plain(self.want)}"
+        )
+
+
+class DependsOnBatchMates(Kind, frozen=True, tag="depends_on_batch_mates"):
+    """Among other samples the same ones have other answers, although the same batch repeats."""
+
+    output: str
+    changed: int
+    asked: int
+    place: Place
+    want: Scalar
+    first: Scalar
+    later: Scalar
+
+    @property
+    def severity(self) -> float:
+        return self.changed
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"{self.output}: the answer depends on the other samples in the batch, or on the place in it: "
+            f"{self.changed} of {self.asked} changed between right and wrong; at {_place(self.place)}: "
+            f"{plain(self.first)}, then {plain(self.later)}, expected {plain(self.want)}"
+        )
+
+
+class DependsOnClients(Kind, frozen=True, tag="depends_on_clients"):
+    """While other clients ask, the same samples have other answers, although one client alone gets the same again."""
+
+    output: str
+    changed: int
+    asked: int
+    place: Place
+    want: Scalar
+    first: Scalar
+    later: Scalar
+
+    @property
+    def severity(self) -> float:
+        return self.changed
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"{self.output}: with several clients at once {self.changed} of {self.asked} answers changed between right "
+            f"and wrong; at {_place(self.place)}: {plain(self.first)}, then {plain(self.later)}, "
+            f"expected {plain(self.want)}"
+        )
+
+
+class RepeatMalformed(Kind, frozen=True, tag="repeat_malformed"):
+    """Asked again, the output is missing or has another number of rows, shape or dtype than at first."""
+
+    output: str
+    first: str
+    later: str
+
+    @property
+    def severity(self) -> float:
+        return 1
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.output}: not repeatable: {self.first} at first, {self.later} when asked again"
+
+
+class DependsOnBatchSize(Kind, frozen=True, tag="depends_on_batch_size"):
+    """Right at some batch sizes and wrong at others. `spread` is the largest difference between any two of them."""
+
+    output: str
+    right_at: tuple[int, ...]
+    wrong_at: tuple[int, ...]
+    spread: float | None
+
+    @property
+    def severity(self) -> float:
+        return len(self.wrong_at)
+
+    @property
+    def sentence(self) -> str:
+        between = "" if self.spread is None else f"; largest difference between batch sizes {number(self.spread)}"
+        return (
+            f"{self.output}: depends on the batch size: right at {_listed(tuple(map(str, self.right_at)))}, "
+            f"wrong at {_listed(tuple(map(str, self.wrong_at)))}{between}"
+        )
+
+
 Finding: TypeAlias = (
     OutputsMissing
     | OutputsExtra
@@ -225,12 +339,22 @@ Finding: TypeAlias = (
     | SqnrTooLow
     | Top1TooLow
     | AccuracyDropped
+    | NotRepeated
+    | DependsOnBatchMates
+    | DependsOnClients
+    | RepeatMalformed
+    | DependsOnBatchSize
 )
 
 
 def number(value: float) -> str:
     """Nine significant digits, enough to tell any two float32 values apart."""
     return f"{value:.9g}"
+
+
+def plain(value: Scalar) -> str:
+    """A float in nine significant digits, anything else as Python writes it."""
+    return number(value) if isinstance(value, float) else repr(value)
 
 
 def percent(share: float) -> str:

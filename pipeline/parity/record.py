@@ -9,20 +9,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.outcome import Recording
+from pipeline.core.outcome import Recording, Repeat
 from pipeline.core.signature import Tensors
 from pipeline.core.target import Answers, Runner, RuntimeInfo
+from pipeline.parity.repeat import ask_again
 
 OUTPUTS_FILE = "outputs.safetensors"
+REPEATS_FILE = "repeats.safetensors"
 
 
 def record(runner: Runner, samples: Tensors, *, batch_sizes: Sequence[int]) -> Recording:
-    """Ask for all samples once at each batch size. Raises TargetFailed as the runner does."""
+    """Ask for all samples once at each batch size, then for a few of them again, untimed.
+
+    Raises TargetFailed as the runner does.
+    """
     answers = {size: runner.run(samples, batch_size=size) for size in batch_sizes}
     return Recording(
         info=runner.info,
         outputs={size: answer.outputs for size, answer in answers.items()},
         milliseconds_per_sample={size: _milliseconds_per_sample(answer, size) for size, answer in answers.items()},
+        repeats=ask_again(runner, samples, batch_sizes=batch_sizes),
     )
 
 
@@ -36,7 +42,15 @@ def save(recording: Recording, folder: Path) -> dict[str, Any]:
         for name, array in outputs.items()
     }
     save_file(flat, folder / OUTPUTS_FILE)
+    repeated: dict[str, NDArray[Any]] = {}
+    for position, repeat in enumerate(recording.repeats):
+        repeated[f"rows/{position}"] = repeat.rows
+        repeated |= {
+            f"outputs/{position}/{name}": np.ascontiguousarray(array) for name, array in repeat.outputs.items()
+        }
+    save_file(repeated, folder / REPEATS_FILE)
     return {
+        "repeats": [{"kind": repeat.kind, "batch_size": repeat.batch_size} for repeat in recording.repeats],
         "info": {
             "runtime": recording.info.runtime,
             "version": recording.info.version,
@@ -54,10 +68,24 @@ def load(folder: Path, facts: Mapping[str, Any]) -> Recording:
     for key, array in load_file(folder / OUTPUTS_FILE).items():
         size, name = key.split("/", 1)
         outputs.setdefault(int(size), {})[name] = array
+    repeated = load_file(folder / REPEATS_FILE)
     return Recording(
         info=RuntimeInfo(**facts["info"]),
         outputs=outputs,
         milliseconds_per_sample={int(size): time for size, time in facts["milliseconds_per_sample"].items()},
+        repeats=tuple(
+            Repeat(
+                kind=fact["kind"],
+                batch_size=fact["batch_size"],
+                rows=repeated[f"rows/{position}"],
+                outputs={
+                    key.split("/", 2)[2]: array
+                    for key, array in repeated.items()
+                    if key.startswith(f"outputs/{position}/")
+                },
+            )
+            for position, fact in enumerate(facts["repeats"])
+        ),
     )
 
 

@@ -21,6 +21,7 @@ from pipeline.parity.compare import OutputComparer, compare_recording
 from pipeline.parity.comparison import OutputComparison, status_of
 from pipeline.parity.figures import NumericFigures
 from pipeline.parity.findings import (
+    DependsOnBatchSize,
     DtypeDiffers,
     Finding,
     NonFiniteDiffers,
@@ -409,6 +410,8 @@ def test_one_wrong_batch_size_fails_and_is_named(recording: Record, signature: S
     assert [(type(found.finding), found.batch_sizes, found.lesser_at) for found in status.findings] == [
         (NotEqual, (7,), ()),
         (ValuesDiffer, (64,), (16,)),
+        (DependsOnBatchSize, (16, 64), ()),
+        (DependsOnBatchSize, (7,), ()),
     ]
 
 

@@ -1,0 +1,175 @@
+"""A target that is right once and wrong later, in other company or under load fails, and is said to fail for that."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pipeline.core.signature import Signature, Tensors, TensorSpec, batches, concatenated
+from pipeline.core.target import Answers, RuntimeInfo
+from pipeline.parity.compare import compare_recording
+from pipeline.parity.comparison import Comparison, status_of
+from pipeline.parity.findings import (
+    DependsOnBatchMates,
+    DependsOnBatchSize,
+    DependsOnClients,
+    NotRepeated,
+    RepeatMalformed,
+)
+from pipeline.parity.record import load, record, save
+from pipeline.parity.status import Fail, Pass
+from pipeline.parity.tolerances import Tolerance
+
+Batch = NDArray[np.float32]
+SAMPLES = np.linspace(-1, 1, 40, dtype=np.float32).reshape(20, 2)
+SIGNATURE = Signature(
+    name="serving_default",
+    inputs=(TensorSpec(name="x", dtype="float32", shape=(None, 2)),),
+    outputs=(TensorSpec(name="y", dtype="float32", shape=(None, 2)),),
+)
+TOLERANCES = {"y": Tolerance(atol=1e-3, rtol=0.0, reason="for the test", source="the test")}
+WRONG = np.float32(0.5)
+
+
+@dataclass(kw_only=True)
+class Fake:
+    """Doubles its input, then lets a fault at the batch: `fault(call number, batch, answer)`."""
+
+    fault: Callable[[int, Batch, Batch], Any] = lambda _call, _batch, answer: answer
+    calls: int = 0
+    info: RuntimeInfo = field(default_factory=lambda: RuntimeInfo(runtime="fake", version="1"))
+
+    def run(self, samples: Tensors, *, batch_size: int) -> Answers:
+        parts = []
+        for batch in batches(samples, batch_size):
+            self.calls += 1
+            parts.append({"y": self.fault(self.calls, batch["x"], batch["x"] * 2)})
+        return Answers(outputs=concatenated(parts), call_seconds=np.full(len(parts), 1e-3))
+
+
+@dataclass(kw_only=True)
+class FakeServer(Fake):
+    """The same, for several clients; wrong whenever two of them are inside at once when `races`."""
+
+    races: bool = False
+    meet: threading.Barrier = field(default_factory=lambda: threading.Barrier(4))
+
+    @contextmanager
+    def another_client(self) -> Iterator[Fake]:
+        self.meet.wait(timeout=60)
+        yield Fake(fault=lambda _call, _batch, answer: answer + WRONG if self.races else answer)
+
+
+def compared(runner: Fake, sizes: tuple[int, ...] = (1, 4)) -> Comparison:
+    recording = record(runner, {"x": SAMPLES}, batch_sizes=sizes)
+    return compare_recording({"y": SAMPLES * 2}, recording, signature=SIGNATURE, tolerances=TOLERANCES)
+
+
+def found(comparison: Comparison) -> list[type[Any]]:
+    status = status_of(comparison)
+    return [type(one.finding) for one in status.findings] if isinstance(status, Fail) else []
+
+
+@pytest.mark.parametrize("runner", [Fake(), FakeServer()])
+def test_a_target_that_repeats_itself_passes_with_a_noise_floor_of_zero(runner: Fake) -> None:
+    """Otherwise every clean run would be doubted."""
+    comparison = compared(runner)
+    assert isinstance(status_of(comparison), Pass)
+    assert comparison.noise_floor == 0.0
+    small, large = comparison.repeats
+    assert (small.noise, small.mixed, large.noise, large.mixed) == (0, None, 0, 0)
+    assert {small.together, large.together} == ({0.0} if isinstance(runner, FakeServer) else {None})
+
+
+def test_right_at_first_and_wrong_later_is_a_failure_of_its_own_kind() -> None:
+    """Otherwise a target that was validated once would be garbage in use."""
+    comparison = compared(Fake(fault=lambda call, _batch, answer: answer + WRONG * (call > 25)))
+    status = status_of(comparison)
+    assert isinstance(status, Fail)
+    assert found(comparison) == [NotRepeated]
+    assert status.findings[0].sentence == (
+        "y: not repeatable: 12 of 12 answers to the same batch changed, right at first and wrong later; "
+        "at (3, 0): -1.38461542, then -0.884615421, expected -1.38461542 [batch size 1; less so at 4]"
+    )
+
+
+def test_wrong_at_first_and_right_later_is_found_too() -> None:
+    """Otherwise a cold start that answers nonsense would be called a difference of values only."""
+    comparison = compared(Fake(fault=lambda call, _batch, answer: answer + WRONG * (call <= 2)))
+    assert NotRepeated in found(comparison)
+    (finding,) = [one for line in comparison.repeats for one in line.findings]
+    assert isinstance(finding, NotRepeated)
+    assert not finding.right_first
+
+
+def test_an_answer_that_depends_on_its_batch_mates_is_named_as_that() -> None:
+    """Otherwise a layer left in training mode would pass as long as the batches stay the same."""
+    comparison = compared(Fake(fault=lambda _call, batch, answer: answer + WRONG * (batch.max() - batch.min() > 1)))
+    assert found(comparison) == [DependsOnBatchMates]
+    assert "depends on the other samples in the batch" in comparison.repeats[1].findings[0].sentence
+
+
+def test_wrong_at_one_batch_size_only_is_named_as_that() -> None:
+    """Otherwise one would look for the fault in the values."""
+    comparison = compared(Fake(fault=lambda _call, batch, answer: answer + WRONG * (len(batch) == 4)), sizes=(1, 4, 5))
+    assert DependsOnBatchSize in found(comparison)
+    assert comparison.findings[0].sentence.startswith(
+        "y: depends on the batch size: right at 1, 5, wrong at 4; largest difference between batch sizes 0.5"
+    )
+
+
+def test_wrong_while_other_clients_ask_is_named_as_that() -> None:
+    """Otherwise a server would pass that mixes up its clients."""
+    comparison = compared(FakeServer(races=True))
+    assert found(comparison) == [DependsOnClients]
+
+
+def test_answers_of_another_form_later_fail() -> None:
+    """Otherwise they would end the comparison, or be left out of it."""
+    comparison = compared(
+        Fake(fault=lambda call, _batch, answer: answer.astype(np.int32) if call > 25 else answer), sizes=(1, 4)
+    )
+    assert found(comparison) == [RepeatMalformed]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_later_is_wrong_later(value: float) -> None:
+    """Otherwise a NaN would be within any tolerance."""
+    comparison = compared(Fake(fault=lambda call, _batch, answer: answer * np.float32(value if call > 25 else 1)))
+    assert found(comparison) == [NotRepeated]
+    assert comparison.noise_floor == np.inf
+
+
+def test_asking_again_takes_few_calls() -> None:
+    """Otherwise a slow target would take twice as long."""
+    runner = Fake()
+    record(runner, {"x": SAMPLES}, batch_sizes=(1, 4))
+    assert runner.calls == 20 + 5 + 12 + 2
+
+
+@pytest.mark.parametrize("sizes", [(64,), (20,), (7, 64), (1,)])
+def test_any_batch_sizes_can_be_asked_again(sizes: tuple[int, ...]) -> None:
+    """Otherwise a configuration without a batch size of 1, or with few samples, would break."""
+    comparison = compared(FakeServer(), sizes=sizes)
+    assert isinstance(status_of(comparison), Pass)
+    assert {line.batch_size for line in comparison.repeats} == set(sizes)
+
+
+def test_repeats_are_kept_with_the_recording(tmp_path: Path) -> None:
+    """Otherwise judging again would know less than judging at once."""
+    recording = record(FakeServer(), {"x": SAMPLES}, batch_sizes=(1, 4))
+    again = load(tmp_path, save(recording, tmp_path))
+    assert [(one.kind, one.batch_size) for one in again.repeats] == [
+        (one.kind, one.batch_size) for one in recording.repeats
+    ]
+    for one, other in zip(again.repeats, recording.repeats, strict=True):
+        np.testing.assert_array_equal(one.rows, other.rows)
+        np.testing.assert_array_equal(one.outputs["y"], other.outputs["y"])
