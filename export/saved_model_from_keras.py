@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from export.signature_of_saved_model import signatures_of_saved_model
-from export.warmup import write_warmup_requests
+from export.saved_model_from_call import saved_model_from_call
 from pipeline.core.errors import ModelFailed
-from pipeline.core.signature import Signature, Tensors, TensorSpec
-
-SIGNATURE_NAME = "serving_default"
+from pipeline.core.signature import Signature, Tensors
 
 
 def saved_model_from_keras(
@@ -33,39 +30,24 @@ def saved_model_from_keras(
     named inputs, or its outputs do not match `output_names`.
     """
     import keras
-    import tensorflow as tf
 
     inputs = _input_specs(model)
     # What the model was built with: one tensor, a list, or a dictionary of any names.
     structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
 
-    def serving(**given: Any) -> Mapping[str, Any]:
-        checked = {name: _checked(given[name], inputs[name]) if input_checks else given[name] for name in inputs}
-        feed = keras.tree.map_structure(lambda tensor: checked[tensor.name], structure)
+    def call(tensors: Mapping[str, Any]) -> Mapping[str, Any]:
+        feed = keras.tree.map_structure(lambda tensor: tensors[tensor.name], structure)
         return _named(model(feed, training=False), output_names)
 
-    # AutoGraph would wrap what is raised here, and Keras has converted its own layers already.
-    function = tf.function(serving, autograph=False)
-    function.get_concrete_function(**inputs)
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    archive.add_endpoint(SIGNATURE_NAME, function)
-    folder = into / str(version)
-    archive.write_out(str(folder), verbose=False)
-    written = signatures_of_saved_model(folder)[SIGNATURE_NAME]
-    signature = Signature(
-        name=SIGNATURE_NAME,
-        inputs=_ordered(written.inputs, tuple(inputs)),
-        outputs=_ordered(written.outputs, output_names),
-    )
-    write_warmup_requests(
-        folder,
+    return saved_model_from_call(
+        call,
+        tracked=model,
+        inputs=inputs,
+        into=into / str(version),
         model_name=model_name,
-        signature_name=SIGNATURE_NAME,
-        input_names=signature.input_names,
-        samples=warmup_samples,
+        warmup_samples=warmup_samples,
+        input_checks=input_checks,
     )
-    return signature
 
 
 def _input_specs(model: Any) -> dict[str, Any]:
@@ -89,13 +71,6 @@ def _input_specs(model: Any) -> dict[str, Any]:
     return {tensor.name: tf.TensorSpec(tensor.shape, tf.as_dtype(tensor.dtype), name=tensor.name) for tensor in tensors}
 
 
-def _checked(tensor: Any, spec: Any) -> Any:
-    import tensorflow as tf
-
-    # One operation that looks at dimensions only. Its name is in the message that a client gets.
-    return tf.ensure_shape(tensor, spec.shape, name=f"{spec.name}_shape")
-
-
 def _named(answers: Any, names: tuple[str, ...]) -> dict[str, Any]:
     match answers:
         case dict():
@@ -115,8 +90,3 @@ def _named(answers: Any, names: tuple[str, ...]) -> dict[str, Any]:
 
 def _count(answers: Any) -> int:
     return len(answers) if isinstance(answers, list | tuple) else 1
-
-
-def _ordered(specs: Sequence[TensorSpec], names: Sequence[str]) -> tuple[TensorSpec, ...]:
-    by_name = {spec.name: spec for spec in specs}
-    return tuple(by_name[name] for name in names)

@@ -2,6 +2,7 @@
 
 The file is safetensors, which has readers in most languages: `inputs/<name>`, `reference/<name>` and, where the model
 scores classes, `labels`, where other outputs are to meet given values, `targets/<name>`, each with one row a sample.
+Text is kept as numbers, as `pipeline.core.text_tensors` says.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.signature import Tensors
+from pipeline.core.text_tensors import numbers_as_text, text_as_numbers
 
 GOLDEN_FILE = "golden.safetensors"
 _LABELS = "labels"
@@ -34,28 +36,40 @@ class Golden:
 
 def save(golden: Golden, file: Path) -> None:
     """Write the golden to `file`."""
-    from safetensors.numpy import save_file
-
     flat: dict[str, NDArray[Any]] = {}
-    flat |= {f"inputs/{name}": np.ascontiguousarray(array) for name, array in golden.inputs.items()}
-    flat |= {f"reference/{name}": np.ascontiguousarray(array) for name, array in golden.reference.items()}
-    flat |= {f"targets/{name}": np.ascontiguousarray(array) for name, array in golden.targets.items()}
+    flat |= {f"inputs/{name}": array for name, array in golden.inputs.items()}
+    flat |= {f"reference/{name}": array for name, array in golden.reference.items()}
+    flat |= {f"targets/{name}": array for name, array in golden.targets.items()}
     if golden.labels is not None:
-        flat[_LABELS] = np.ascontiguousarray(golden.labels)
-    save_file(flat, file)
+        flat[_LABELS] = golden.labels
+    save_tensors(flat, file)
 
 
 def load(file: Path) -> Golden:
     """The golden that `save` wrote."""
-    from safetensors.numpy import load_file
-
-    flat = load_file(file)
+    flat = load_tensors(file)
     return Golden(
         inputs=_below("inputs/", flat),
         reference=_below("reference/", flat),
         labels=flat.get(_LABELS),
         targets=_below("targets/", flat),
     )
+
+
+def save_tensors(tensors: Tensors, file: Path) -> None:
+    """Write any tensors, text too, as safetensors."""
+    from safetensors.numpy import save_file
+
+    numbers = text_as_numbers(tensors)
+    # Not ascontiguousarray, which makes a vector of a scalar.
+    save_file({name: np.asarray(array, order="C") for name, array in numbers.items()}, file)
+
+
+def load_tensors(file: Path) -> dict[str, NDArray[Any]]:
+    """What `save_tensors` wrote."""
+    from safetensors.numpy import load_file
+
+    return numbers_as_text(load_file(file))
 
 
 def _below(prefix: str, flat: Tensors) -> Tensors:

@@ -10,11 +10,12 @@ from typing import Any
 
 import msgspec
 
+from pipeline.adoption import Adopted
 from pipeline.config import Config, ExportConfig
 from pipeline.core.errors import ConversionFailed, ExitStatus, UsageError
 from pipeline.core.outcome import Errored
 from pipeline.core.progress import Observer
-from pipeline.model_files import ModelFile
+from pipeline.model_files import Known
 from pipeline.parity.report.report import Report
 from pipeline.parity.report.report_json import report_from_json
 from pipeline.parity.report.text import render_text
@@ -43,7 +44,7 @@ class Finished:
 
 
 def job(
-    file: ModelFile,
+    file: Known,
     config: Config,
     *,
     engine: str | None = None,
@@ -57,7 +58,14 @@ def job(
     until: Until = "record",
     input_checks: bool | None = None,
 ) -> Job:
-    """What tripoint.toml says, changed by what was asked on the command line."""
+    """What tripoint.toml says, changed by what was asked on the command line.
+
+    Raises UsageError when an adopted model is asked to be trained.
+    """
+    if isinstance(file, Adopted) and (epochs is not None or seed is not None or resume):
+        raise UsageError(
+            f"{file.name} was adopted, and is not trained here", hint="leave out --epochs, --seed and --resume"
+        )
     serve = msgspec.structs.replace(
         config.serve,
         **({} if engine is None else {"engine": engine}),
@@ -186,7 +194,7 @@ def made_as_json(made: dict[str, Any]) -> str:
     return json.dumps(made, indent=2)
 
 
-def last_report(file: ModelFile, config: Config, *, form: str) -> tuple[str, ExitStatus]:
+def last_report(file: Known, config: Config, *, form: str) -> tuple[str, ExitStatus]:
     """The report of the last run in another form, and the exit status of that run. Raises UsageError if none ran."""
     from pipeline.parity.report.write import FORMS
 

@@ -7,11 +7,16 @@ import importlib.util
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import models
+from pipeline import adoption
+from pipeline.adoption import Adopted
 from pipeline.config import Config
 from pipeline.core.errors import ModelFailed, UsageError
 from pipeline.core.model import ModelSpec
+from pipeline.sources import as_it_lies_now
+from pipeline.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,16 +27,28 @@ class ModelFile:
     path: Path
 
 
+Known: TypeAlias = ModelFile | Adopted
+"""A model that there is a name for: one with a file of its own, or one that was made elsewhere and adopted."""
+
+
 def names(config: Config) -> list[str]:
-    """All names that `find` knows, sorted."""
-    return sorted(_known(config))
+    """All names that `known` knows, sorted."""
+    return sorted({*model_files(config), *adoption.names(Store(root=config.store_path))})
+
+
+def known(asked: str, config: Config) -> Known:
+    """The adopted model of that name, else what `find` finds. Raises UsageError as that does."""
+    adopted = adoption.find(asked, Store(root=config.store_path)) if Path(asked).name == asked else None
+    if adopted is not None and asked not in model_files(config):
+        return as_it_lies_now(adopted)
+    return find(asked, config)
 
 
 def find(asked: str, config: Config) -> ModelFile:
     """The model file of that name, or at that path. Raises UsageError, with the nearest name, when there is none."""
-    known = _known(config)
-    if asked in known:
-        path = known[asked]
+    files = model_files(config)
+    if asked in files:
+        path = files[asked]
         if not path.is_file():
             raise UsageError(f"model {asked}: its file {path} is not there", hint="correct `file` in tripoint.toml")
         return ModelFile(name=asked, path=path)
@@ -40,10 +57,11 @@ def find(asked: str, config: Config) -> ModelFile:
         return ModelFile(name=path.stem, path=path)
     if path.suffix == ".py" or len(path.parts) > 1:
         raise UsageError(f"{asked}: there is no such model file", hint="give a name or the path of a .py file")
-    near = difflib.get_close_matches(asked, known, n=1)
+    every = names(config)
+    near = difflib.get_close_matches(asked, every, n=1)
     raise UsageError(
         f"there is no model called {asked!r}",
-        hint=f"did you mean `{near[0]}`?" if near else f"the models are {', '.join(sorted(known))}",
+        hint=f"did you mean `{near[0]}`?" if near else f"the models are {', '.join(every)}",
     )
 
 
@@ -71,7 +89,8 @@ def load(file: ModelFile) -> ModelSpec:
     return model
 
 
-def _known(config: Config) -> dict[str, Path]:
+def model_files(config: Config) -> dict[str, Path]:
+    """The model files that have a name, by it."""
     shipped = {
         path.stem: path for folder in models.__path__ for path in Path(folder).glob("*.py") if path.stem[0] != "_"
     }

@@ -6,19 +6,22 @@ import hashlib
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import BrokenExecutor, Executor
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, assert_never
 
 from pipeline import golden, stages
+from pipeline.adoption import ADOPT, Adopted
 from pipeline.config import Config
 from pipeline.core.artifact import CALIBRATED_PRECISIONS, Artifact, Format, Precision
+from pipeline.core.errors import ModelFailed
 from pipeline.core.signature import Signature
 from pipeline.core.target import Runtime, Session, Target
-from pipeline.model_files import ModelFile
+from pipeline.model_files import Known, ModelFile
 from pipeline.parity import record
+from pipeline.samples.wanted import batch_sizes_for
 from pipeline.stages import TrainSettings
 from pipeline.steps import Step
 from pipeline.store import Entry, Making, Recipe, Store
@@ -51,21 +54,81 @@ class Cell:
 class Planner:
     """Makes the steps of one model. Nothing runs before a step's `make` is called."""
 
-    file: ModelFile
+    file: Known
     config: Config
     training: TrainSettings
     store: Store
     workers: Workers
     _settings: dict[Runtime, dict[str, str]] = field(default_factory=dict)
 
-    def train(self) -> Step:
+    @property
+    def origin(self) -> str:
+        """The name of the step that gives the reference: what the others need first."""
+        match self.file:
+            case ModelFile():
+                return TRAIN
+            case Adopted():
+                return ADOPT
+            case _:
+                assert_never(self.file)
+
+    def reference(self) -> Step:
+        """Train a model of ours, or take one in that was made elsewhere."""
+        match self.file:
+            case ModelFile() as file:
+                return self._train(file)
+            case Adopted() as adopted:
+                return self._adopt(adopted)
+            case _:
+                assert_never(self.file)
+
+    def _adopt(self, adopted: Adopted) -> Step:
+        def recipe(_: Sequence[Entry]) -> Recipe:
+            return self._recipe(
+                ADOPT,
+                sources=[
+                    *("pipeline/taking_in.py", "pipeline/foreign.py", "pipeline/foreign_keras.py", "pipeline/samples"),
+                    *("pipeline/golden.py", "pipeline/repeatability.py", "export/keras_interface.py"),
+                    "export/saved_model_from_call.py",
+                ],
+                tools=["tensorflow", "keras", "tf-keras", "numpy"],
+                settings={
+                    **adopted.ingredients(),
+                    "input_checks": self.config.export.input_checks,
+                    "representative_samples": self.training.representative_samples,
+                },
+            )
+
+        def make(_: Sequence[Entry], making: Making) -> None:
+            try:
+                making.facts |= (
+                    self.workers.executor(ADOPT)
+                    .submit(
+                        stages.adopt_into,
+                        making.folder,
+                        adopted,
+                        input_checks=self.config.export.input_checks,
+                        representative_samples=self.training.representative_samples,
+                    )
+                    .result()
+                )
+            except BrokenExecutor as error:
+                raise ModelFailed(
+                    f"{adopted.name}: the process that loaded {adopted.source} died",
+                    hint=f"its last words are in {self.store.root / adopted.name / 'logs' / ADOPT}.log; "
+                    "a process that is killed mostly lacks memory",
+                ) from error
+
+        return Step(name=ADOPT, needs=(), recipe=recipe, make=make, essential=True)
+
+    def _train(self, file: ModelFile) -> Step:
         def recipe(_: Sequence[Entry]) -> Recipe:
             return self._recipe(
                 TRAIN,
                 sources=["pipeline/training.py", "pipeline/golden.py"],
                 tools=["tensorflow", "keras", "numpy", "scikit-learn"],
                 settings={
-                    "model_file": hashlib.sha256(self.file.path.read_bytes()).hexdigest(),
+                    "model_file": hashlib.sha256(file.path.read_bytes()).hexdigest(),
                     "epochs": self.training.epochs,
                     "seed": self.training.seed,
                     "representative_samples": self.training.representative_samples,
@@ -75,11 +138,11 @@ class Planner:
             )
 
         def make(_: Sequence[Entry], making: Making) -> None:
-            logs = self.store.root / self.file.name / "training" / recipe([]).key
+            logs = self.store.root / file.name / "training" / recipe([]).key
             checkpoints = logs / "checkpoints"
             try:
                 making.facts |= self._make(
-                    stages.train_into, making.folder, self.file, self.training, checkpoints, logs / "tensorboard"
+                    stages.train_into, making.folder, file, self.training, checkpoints, logs / "tensorboard"
                 )
             finally:
                 # A killed worker cannot clear away the checkpoint that it was writing; the last whole one stays.
@@ -96,7 +159,7 @@ class Planner:
                 sources=["export"],
                 tools=["tensorflow", "keras", "tensorflow-serving-api"],
                 settings={
-                    "made_from": [trained.files[stages.KERAS_FILE], trained.files[stages.REPRESENTATIVE_FILE]],
+                    "made_from": _model_files(trained),
                     "input_checks": self.config.export.input_checks,
                 },
             )
@@ -107,17 +170,23 @@ class Planner:
             numbers = [
                 int(path.name) for old in self.store.newest(self.file.name, EXPORT) for path in old.glob("[0-9]*")
             ]
+            version = max(numbers, default=0) + 1
+            if isinstance(self.file, Adopted):
+                making.facts |= stages.export_adopted_into(
+                    making.folder, trained.path, version=version, signature=trained.facts["signature"]
+                )
+                return
             making.facts |= self._make(
                 stages.export_into,
                 making.folder,
                 trained.path,
                 name=self.file.name,
-                version=max(numbers, default=0) + 1,
+                version=version,
                 output_names=tuple(trained.facts["output_names"]),
                 input_checks=self.config.export.input_checks,
             )
 
-        return Step(name=EXPORT, needs=(TRAIN,), recipe=recipe, make=make, essential=True)
+        return Step(name=EXPORT, needs=(self.origin,), recipe=recipe, make=make, essential=True)
 
     def tflite(self, precision: Precision) -> Step:
         def make(needs: Sequence[Entry], making: Making) -> None:
@@ -171,7 +240,7 @@ class Planner:
                 },
             )
 
-        return Step(name=name, needs=(TRAIN, EXPORT), recipe=recipe, make=make)
+        return Step(name=name, needs=(self.origin, EXPORT), recipe=recipe, make=make)
 
     def record(self, cell: Cell, session: Callable[[], Session]) -> Step:
         """Run the cell's artifact; `session` is called in the runtime's own lane."""
@@ -185,7 +254,7 @@ class Planner:
                 settings={
                     "made_from": converted[0].digest if converted else exported.digest,
                     "samples": trained.files[golden.GOLDEN_FILE],
-                    "batch_sizes": list(self.config.parity.batch_sizes),
+                    "batch_sizes": list(self._batch_sizes(exported)),
                     "runtime": self.settings_of(cell.target.runtime),
                     "variant": cell.target.variant,
                 },
@@ -198,11 +267,16 @@ class Planner:
                 cell.target.consumes, cell.precision, self.file.name, exported=needs[1], made=needs[-1]
             )
             with session().load(artifact, cell.target.variant) as runner:
-                recording = record.record(runner, inputs, batch_sizes=self.config.parity.batch_sizes)
+                recording = record.record(runner, inputs, batch_sizes=self._batch_sizes(needs[1]))
             making.facts |= record.save(recording, making.folder)
 
-        needs = (TRAIN, EXPORT) if cell.artifact_step == EXPORT else (TRAIN, EXPORT, cell.artifact_step)
+        needs: tuple[str, ...] = (self.origin, EXPORT)
+        if cell.artifact_step != EXPORT:
+            needs = (*needs, cell.artifact_step)
         return Step(name=cell.step, needs=needs, recipe=recipe, make=make)
+
+    def _batch_sizes(self, exported: Entry) -> tuple[int, ...]:
+        return batch_sizes_for(Signature.from_json(exported.facts["signature"]), self.config.parity.batch_sizes)
 
     def settings_of(self, runtime: Runtime) -> dict[str, str]:
         """The runtime's settings, asked for once: cells share runtimes, and a Docker daemon takes time to answer."""
@@ -236,6 +310,12 @@ class Planner:
                 "tools": {tool: version(tool) for tool in tools},
             },
         )
+
+
+def _model_files(trained: Entry) -> list[str]:
+    """The digests of what an export is made of: the trained model and its samples, or the SavedModel taken in."""
+    parts = (stages.KERAS_FILE, stages.REPRESENTATIVE_FILE, f"{stages.SAVED_MODEL}/")
+    return [digest for name, digest in sorted(trained.files.items()) if name.startswith(parts)]
 
 
 def convert_step(kind: Format, precision: Precision) -> str:

@@ -57,8 +57,9 @@ def _contents(ran: Ran, reported: Entry, model: str) -> dict[str, tuple[Entry, s
         REPORT_FOLDER: (reported, ""),
         f"saved_model/{model}/{version}": (ran.exported, version),
         "golden.safetensors": (ran.trained, "golden.safetensors"),
-        f"{model}.keras": (ran.trained, "model.keras"),
     }
+    if "model.keras" in ran.trained.files:
+        contents[f"{model}.keras"] = (ran.trained, "model.keras")
     for kind, precision, entry in _converted(ran):
         if kind is Format.TFLITE:
             contents[f"tflite/{entry.facts['file']}"] = (entry, entry.facts["file"])

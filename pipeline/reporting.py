@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from pipeline import golden, stages
 from pipeline.config import Config
@@ -31,6 +32,7 @@ from pipeline.parity.report.shown import shown_samples
 from pipeline.parity.row import Row, row_of
 from pipeline.parity.tolerances import tolerances_for
 from pipeline.plan import Cell, artifact_of
+from pipeline.samples.wanted import batch_sizes_for
 from pipeline.store import Entry
 from pipeline.workflow import Ran
 
@@ -45,6 +47,7 @@ class _Facts:
     signature: Signature
     golden: Golden
     scores_output: str | None
+    unrepeatable: Mapping[str, str]
 
 
 def report_of(ran: Ran, config: Config, model: str) -> Report:
@@ -57,6 +60,7 @@ def report_of(ran: Ran, config: Config, model: str) -> Report:
         signature=signature,
         golden=golden.load(ran.trained.path / golden.GOLDEN_FILE),
         scores_output=None if scores is None else scores["output"],
+        unrepeatable=trained.get("unrepeatable", {}),
     )
     judged = [_row(cell, ran, config, facts) for cell in ran.cells]
     rows = with_causes(judged, ran, config, model, facts.golden)
@@ -69,22 +73,32 @@ def report_of(ran: Ran, config: Config, model: str) -> Report:
             scores_output=facts.scores_output,
             classes=() if scores is None else tuple(scores["classes"]),
         ),
-        reference=Reference(
-            runtime="Keras",
-            version=version("keras"),
-            digest=ran.trained.files[stages.KERAS_FILE],
-            accuracy=trained["accuracy"],
-        ),
+        reference=_reference(ran.trained),
         samples=Samples(
-            description="test split, at batch sizes " + ", ".join(str(size) for size in config.parity.batch_sizes),
+            description=_samples_words(trained, batch_sizes_for(signature, config.parity.batch_sizes)),
             count=trained["test_samples"],
             shown=shown_samples(rows, facts.golden.inputs, labels=facts.golden.labels),
         ),
+        notes=tuple(trained.get("notes", ())),
         rows=rows,
         verdict=judge(rows),
         provenance=_provenance(ran),
         stages=tuple(_timings(ran)),
     )
+
+
+def _reference(trained: Entry) -> Reference:
+    """What answered, in process: the trained Keras model, or what was adopted."""
+    own = trained.facts.get("reference")
+    if own is None:
+        own = {"runtime": "Keras", "version": version("keras"), "digest": trained.files[stages.KERAS_FILE]}
+    return Reference(**own, accuracy=trained.facts["accuracy"])
+
+
+def _samples_words(trained: Mapping[str, Any], batch_sizes: Sequence[int]) -> str:
+    plural = "s" if len(batch_sizes) > 1 else ""
+    sizes = ", ".join(str(size) for size in batch_sizes)
+    return f"{trained.get('samples', 'test split')}, at batch size{plural} {sizes}"
 
 
 def _row(cell: Cell, ran: Ran, config: Config, facts: _Facts) -> Row:
@@ -102,6 +116,7 @@ def _row(cell: Cell, ran: Ran, config: Config, facts: _Facts) -> Row:
         labels=facts.golden.labels,
         scores_output=facts.scores_output,
         targets=facts.golden.targets,
+        unrepeatable=facts.unrepeatable,
     )
 
 

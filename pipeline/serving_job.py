@@ -11,7 +11,7 @@ from pipeline import golden, main_job
 from pipeline.config import Config
 from pipeline.core.artifact import Format, Precision
 from pipeline.core.progress import Observer
-from pipeline.model_files import ModelFile
+from pipeline.model_files import Known
 from pipeline.plan import artifact_of
 from pipeline.workflow import Ran, run_steps
 from serving.foreground import Served, served
@@ -28,7 +28,7 @@ def clean() -> str:
     return f"removed {len(swept)} containers: {', '.join(swept)}" if swept else "there was nothing to remove"
 
 
-def exported(file: ModelFile, config: Config, *, observer: Observer) -> Ran:
+def exported(file: Known, config: Config, *, observer: Observer) -> Ran:
     """Bring the SavedModel up to date."""
     return run_steps(main_job.job(file, config, until="export"), observer=observer)
 

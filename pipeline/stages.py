@@ -5,23 +5,26 @@ Arguments and results cross a process border, so they are paths and plain values
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from pipeline import golden, model_files
+from pipeline import golden, model_files, taking_in
+from pipeline.adoption import Adopted
 from pipeline.core.artifact import Precision
 from pipeline.core.model import labels_of, targets_of
-from pipeline.core.signature import Signature
+from pipeline.core.signature import Signature, Tensors
 from pipeline.model_files import ModelFile
 from pipeline.training import train
 from pipeline.workers import observer_of_this_worker
 
 Facts: TypeAlias = dict[str, Any]
 
-KERAS_FILE = "model.keras"
-REPRESENTATIVE_FILE = "representative.safetensors"
+KERAS_FILE = taking_in.KERAS_FILE
+REPRESENTATIVE_FILE = taking_in.REPRESENTATIVE_FILE
+SAVED_MODEL = taking_in.SAVED_MODEL
 _WARMUP_REQUESTS = 2
 
 
@@ -37,9 +40,6 @@ class TrainSettings:
 
 def train_into(folder: Path, file: ModelFile, settings: TrainSettings, checkpoints: Path, tensorboard: Path) -> Facts:
     """Train, and leave the `.keras` file, the golden and the representative samples; facts about the model."""
-    import numpy as np
-    from safetensors.numpy import save_file
-
     spec = model_files.load(file)
     trained = train(
         spec,
@@ -61,8 +61,8 @@ def train_into(folder: Path, file: ModelFile, settings: TrainSettings, checkpoin
         folder / golden.GOLDEN_FILE,
     )
     rows = slice(0, settings.representative_samples)
-    representative = {name: np.ascontiguousarray(array[rows]) for name, array in trained.dataset.train.inputs.items()}
-    save_file(representative, folder / REPRESENTATIVE_FILE)
+    representative = {name: array[rows] for name, array in trained.dataset.train.inputs.items()}
+    golden.save_tensors(representative, folder / REPRESENTATIVE_FILE)
     shutil.rmtree(checkpoints)
     return {
         "summary": spec.summary,
@@ -79,17 +79,46 @@ def train_into(folder: Path, file: ModelFile, settings: TrainSettings, checkpoin
     }
 
 
+def adopt_into(folder: Path, adopted: Adopted, *, input_checks: bool, representative_samples: int) -> Facts:
+    """Take in a model that was made elsewhere: what `train_into` leaves, and the SavedModel."""
+    return taking_in.take_in(
+        adopted,
+        folder,
+        input_checks=input_checks,
+        representative_samples=representative_samples,
+        observer=observer_of_this_worker,
+    )
+
+
+def export_adopted_into(folder: Path, adoption: Path, *, version: int, signature: Facts) -> Facts:
+    """Put the SavedModel that was taken in at `<folder>/<version>/`, unchanged."""
+    # By link: entries of the store never change, and a large model is not written twice.
+    shutil.copytree(adoption / SAVED_MODEL, folder / str(version), copy_function=_linked)
+    return {"signature": signature, "version": version}
+
+
+def representative_of(trained: Path) -> Tensors:
+    """The representative samples that training, or taking in, left."""
+    return golden.load_tensors(trained / REPRESENTATIVE_FILE)
+
+
+def _linked(source: str, destination: str) -> None:
+    try:
+        os.link(source, destination)
+    except OSError:
+        shutil.copy2(source, destination)
+
+
 def export_into(
     folder: Path, trained: Path, *, name: str, version: int, output_names: tuple[str, ...], input_checks: bool
 ) -> Facts:
     """Export the trained model as `<folder>/<version>/`; its signature as a fact."""
     import keras
-    from safetensors.numpy import load_file
 
     from export.saved_model_from_keras import saved_model_from_keras
 
     model = keras.models.load_model(trained / KERAS_FILE, compile=False)
-    warmup = {name: array[:_WARMUP_REQUESTS] for name, array in load_file(trained / REPRESENTATIVE_FILE).items()}
+    warmup = {name: array[:_WARMUP_REQUESTS] for name, array in representative_of(trained).items()}
     signature = saved_model_from_keras(
         model,
         into=folder,
@@ -113,8 +142,6 @@ def tflite_into(
     keep_float: tuple[str, ...],
 ) -> Facts:
     """Convert to `<folder>/<name>-<precision>.tflite`."""
-    from safetensors.numpy import load_file
-
     from export.tflite_from_saved_model import tflite_from_saved_model
 
     file = folder / f"{name}-{precision}.tflite"
@@ -123,7 +150,7 @@ def tflite_into(
         into=file,
         signature=Signature.from_json(signature),
         precision=precision,
-        representative=load_file(trained / REPRESENTATIVE_FILE),
+        representative=representative_of(trained),
         keep_float=keep_float,
     )
     return {"file": file.name}

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Literal, TypeAlias, assert_never
 
 from pipeline import stages
+from pipeline.adoption import ADOPT
 from pipeline.config import Config
 from pipeline.core.errors import EnvironmentProblem, UsageError
 from pipeline.core.outcome import Errored, Outcome, Skipped
 from pipeline.core.progress import Observer
 from pipeline.core.target import Runtime, Session, Target
 from pipeline.lanes import LanesByStep, RuntimeLane, runtime_lanes
-from pipeline.model_files import ModelFile
+from pipeline.model_files import Known
 from pipeline.parity import record
 from pipeline.plan import EXPORT, TFJS_WORKER, TRAIN, Cell, Planner, cells
 from pipeline.stages import TrainSettings
@@ -38,7 +39,7 @@ class Job:
     `from_artifacts` refuses to make any artifact; `until` is the last stage that is wanted.
     """
 
-    file: ModelFile
+    file: Known
     config: Config
     training: TrainSettings
     only: tuple[str, ...] = ()
@@ -70,7 +71,7 @@ class Ran:
 
     @property
     def trained(self) -> Entry:
-        return _essential(self.artifacts[TRAIN])
+        return _essential(self.artifacts[TRAIN if TRAIN in self.artifacts else ADOPT])
 
     @property
     def exported(self) -> Entry:
@@ -128,7 +129,7 @@ def _wanted(steps: Sequence[Step], job: Job, chosen: Sequence[Cell]) -> list[Ste
     def wanted(step: Step) -> bool:
         match job.until:
             case "train":
-                return step.name == TRAIN
+                return step.name in (TRAIN, ADOPT)
             case "export":
                 return not step.name.startswith("convert ")
             case "tfjs":
@@ -159,7 +160,7 @@ def _steps(planner: Planner, runnable: Sequence[Cell], lanes: SessionOf) -> list
         return lambda: lanes[cell.target.runtime].session
 
     return [
-        planner.train(),
+        planner.reference(),
         planner.export(),
         *(planner.tfjs(precision) for precision in config.convert.tfjs),
         *(planner.tflite(precision) for precision in config.convert.tflite),

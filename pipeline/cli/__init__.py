@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from pipeline.cli.adopt import adopt
 from pipeline.cli.ending import ErrorsForPeople
 from pipeline.cli.look import config_command, demo, doctor, report, targets
 from pipeline.cli.run import parity, run
@@ -16,12 +17,13 @@ from pipeline.cli.stage import convert, export, train
 def main() -> None:
     """Take a trained tf.keras model to a server, an edge CPU and a browser, and prove that it answers alike there.
 
-    MODEL is the name of a file in models/, a name in tripoint.toml, or the path of a model file.
+    MODEL is the name of a file in models/, a name in tripoint.toml, the path of a model file, or the name that an
+    adopted model got.
 
     Exit status: 0 all targets agree, 10 some target differs, 3 something on this machine is missing or broke,
     2 wrong usage, 1 a fault of ours, 130 interrupted.
     """
 
 
-for command in (run, train, export, convert, parity, report, serve, demo, targets, doctor, config_command):
+for command in (run, adopt, train, export, convert, parity, report, serve, demo, targets, doctor, config_command):
     main.add_command(command)

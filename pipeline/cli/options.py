@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from pipeline.cli.progress import Verbosity
     from pipeline.config import Config
-    from pipeline.model_files import ModelFile
+    from pipeline.model_files import Known
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -41,12 +41,12 @@ def training_options(command: F) -> F:
     )
 
 
-def project(model: str) -> tuple[Config, ModelFile]:
+def project(model: str) -> tuple[Config, Known]:
     """The config that holds here and the model asked for."""
     from pipeline import config, model_files
 
     found = config.load(Path.cwd())
-    return found, model_files.find(model, found)
+    return found, model_files.known(model, found)
 
 
 def verbosity_of(value: str | None) -> Verbosity:

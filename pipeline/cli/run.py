@@ -17,6 +17,7 @@ from pipeline.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from pipeline.main_job import Finished
     from pipeline.workflow import Job
 
 
@@ -118,10 +119,17 @@ def _run_and_exit(asked: Job, *, as_json: bool, verbosity: str | None) -> NoRetu
 
     with watching(verbosity_of(verbosity)) as observer:
         result = main_job.run(asked, observer=observer)
+    show(result, as_json=as_json)
+    sys.exit(int(result.exit_status))
+
+
+def show(result: Finished, *, as_json: bool) -> None:
+    """Print what a whole run found."""
+    from pipeline import main_job
+
     click.echo(
         main_job.as_json(result) if as_json else main_job.as_text(result, width=_width(), colour=sys.stdout.isatty())
     )
-    sys.exit(int(result.exit_status))
 
 
 def _width() -> int:

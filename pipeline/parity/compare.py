@@ -151,11 +151,13 @@ def compare_recording(
     labels: NDArray[Any] | None = None,
     scores_output: str | None = None,
     targets: Tensors = MappingProxyType({}),
+    unrepeatable: Mapping[str, str] = MappingProxyType({}),
 ) -> Comparison:
     """Every batch size of the recording beside the one reference, and beside each other.
 
     `tolerances` has one for each output of the signature; `labels` are the right classes [samples] of `scores_output`,
     `targets` the values that other outputs are to meet, of the shapes of the reference's answers.
+    `unrepeatable` says of outputs that the reference itself does not repeat why their values are not compared.
     Raises ValueError when the reference itself does not hold the signature's outputs or the labels are of another
     number: then there is nothing to compare with.
     """
@@ -169,7 +171,9 @@ def compare_recording(
     for batch_size, got in sorted(recording.outputs.items()):
         outputs = []
         for name in signature.output_names:
-            if name in got:
+            if name in got and name in unrepeatable:
+                outputs.append(_not_compared(name, reference[name], got[name], unrepeatable[name]))
+            elif name in got:
                 comparer = OutputComparer(name, tolerances[name], scores=name == scores_output)
                 comparer.feed(reference[name], got[name], labels if name == scores_output else None, targets.get(name))
                 outputs.append(comparer.finish())
@@ -186,7 +190,11 @@ def compare_recording(
     return Comparison(
         batches=tuple(batches),
         batch_spread=spreads,
-        repeats=repeatability(reference, recording, tolerances=tolerances),
+        repeats=repeatability(
+            reference,
+            recording,
+            tolerances={name: bounds for name, bounds in tolerances.items() if name not in unrepeatable},
+        ),
         findings=tuple(
             finding for spread in spreads if (finding := _depends_on_batch_size(spread, batches)) is not None
         ),
@@ -210,6 +218,13 @@ def _depends_on_batch_size(spread: BatchSpread, batches: Sequence[BatchCompariso
     if not (wrong and right):
         return None
     return DependsOnBatchSize(output=spread.output, right_at=tuple(right), wrong_at=tuple(wrong), spread=spread.spread)
+
+
+def _not_compared(output: str, want: NDArray[Any], got: NDArray[Any], why: str) -> OutputComparison:
+    """Shape and dtype hold for an output whose values nobody can compare, too."""
+    structure = _structure(output, want, got)
+    findings = () if structure is None else (structure,)
+    return OutputComparison(output=output, samples=len(want), findings=findings, vacuous=why)
 
 
 def _names(signature: Signature, got: Tensors) -> tuple[Finding, ...]:

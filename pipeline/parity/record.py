@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.core.outcome import Recording, Repeat
 from pipeline.core.signature import Tensors
 from pipeline.core.target import Answers, Runner, RuntimeInfo
+from pipeline.core.text_tensors import numbers_as_text, text_as_numbers
 from pipeline.parity.repeat import ask_again
 
 OUTPUTS_FILE = "outputs.safetensors"
@@ -37,18 +38,18 @@ def save(recording: Recording, folder: Path) -> dict[str, Any]:
     from safetensors.numpy import save_file
 
     flat = {
-        f"{size}/{name}": np.ascontiguousarray(array)
+        f"{size}/{name}": np.asarray(array, order="C")
         for size, outputs in recording.outputs.items()
         for name, array in outputs.items()
     }
-    save_file(flat, folder / OUTPUTS_FILE)
+    save_file(text_as_numbers(flat), folder / OUTPUTS_FILE)
     repeated: dict[str, NDArray[Any]] = {}
     for position, repeat in enumerate(recording.repeats):
         repeated[f"rows/{position}"] = repeat.rows
         repeated |= {
-            f"outputs/{position}/{name}": np.ascontiguousarray(array) for name, array in repeat.outputs.items()
+            f"outputs/{position}/{name}": np.asarray(array, order="C") for name, array in repeat.outputs.items()
         }
-    save_file(repeated, folder / REPEATS_FILE)
+    save_file(text_as_numbers(repeated), folder / REPEATS_FILE)
     return {
         "repeats": [{"kind": repeat.kind, "batch_size": repeat.batch_size} for repeat in recording.repeats],
         "info": {
@@ -65,10 +66,10 @@ def load(folder: Path, facts: Mapping[str, Any]) -> Recording:
     from safetensors.numpy import load_file
 
     outputs: dict[int, dict[str, NDArray[Any]]] = {}
-    for key, array in load_file(folder / OUTPUTS_FILE).items():
+    for key, array in numbers_as_text(load_file(folder / OUTPUTS_FILE)).items():
         size, name = key.split("/", 1)
         outputs.setdefault(int(size), {})[name] = array
-    repeated = load_file(folder / REPEATS_FILE)
+    repeated = numbers_as_text(load_file(folder / REPEATS_FILE))
     return Recording(
         info=RuntimeInfo(**facts["info"]),
         outputs=outputs,

@@ -63,6 +63,7 @@ def row_of(
     tolerances: Mapping[str, Tolerance],
     labels: NDArray[Any] | None = None,
     scores_output: str | None = None,
+    unrepeatable: Mapping[str, str] = MappingProxyType({}),
     targets: Tensors = MappingProxyType({}),
 ) -> Row:
     """The outcome as a line of the report; a recording is compared with the reference first.
@@ -83,6 +84,7 @@ def row_of(
                 labels=labels,
                 scores_output=scores_output,
                 targets=targets,
+                unrepeatable=unrepeatable,
             )
             status = status_of(comparison)
         case Skipped(reason=reason):

@@ -46,6 +46,7 @@ def render_markdown(report: Report) -> str:
     accuracy = "" if reference.accuracy is None else f", accuracy {percent(reference.accuracy)}"
     samples = f"{wording.counted(report.samples.count, 'sample')} ({_escaped(report.samples.description)})"
     compared_with = f"reference {_escaped(reference.runtime)} {_escaped(reference.version)}{accuracy}"
+    lines += ["", *(f"- {_escaped(note)}" for note in report.notes)] if report.notes else []
     lines += ["", f"{samples}; {compared_with}; {report.provenance.made_at}"]
     return "\n".join(lines) + "\n"
 

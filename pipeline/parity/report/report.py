@@ -85,7 +85,7 @@ class StageTiming(Value, frozen=True):
 
 
 class Report(Value, frozen=True):
-    """Everything that was found out."""
+    """Everything that was found out. `notes` are sentences on how the model was taken in."""
 
     model: ModelFacts
     reference: Reference
@@ -94,4 +94,5 @@ class Report(Value, frozen=True):
     verdict: Verdict
     provenance: Provenance
     stages: tuple[StageTiming, ...] = ()
+    notes: tuple[str, ...] = ()
     schema: Literal["tripoint.report/1"] = "tripoint.report/1"

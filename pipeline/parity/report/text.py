@@ -69,6 +69,8 @@ def _print_head(console: Console, report: Report) -> None:
         f"reference {reference.runtime} {reference.version}{accuracy}",
         soft_wrap=True,
     )
+    for note in report.notes:
+        console.print(f"note: {note}", style="dim", soft_wrap=True)
 
 
 def _table(report: Report, *, narrow: bool) -> Table:

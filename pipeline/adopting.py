@@ -1,0 +1,93 @@
+"""The library behind `tripoint adopt`: a model that was made elsewhere, through to its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import adoption, main_job
+from pipeline.adoption import Adopted, Range, Shape
+from pipeline.config import Config
+from pipeline.core.errors import UsageError
+from pipeline.core.progress import Observer, nobody
+from pipeline.main_job import Finished
+from pipeline.model_files import model_files
+from pipeline.samples.from_files import samples_digest
+from pipeline.sources import code_digest, source_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """How a model is to be taken in. Everything has a default; relative paths count from the current folder.
+
+    `samples` is an .npz, .npy or .csv file or a folder of images; without it `count` samples are made up, from `seed`
+    and within `ranges` (low and high by input name), dimensions that the model leaves open getting their size from
+    `shapes` (one sample's sizes by input name) or 32. `labels` says that the samples hold the right classes, too;
+    `scores` names the output that scores them. `trust` lets a file run the code that it carries or names.
+    `custom_objects` are `module:Class` each. `beside` are .tflite files that others made from the same model.
+    """
+
+    name: str | None = None
+    signature: str | None = None
+    samples: Path | None = None
+    count: int | None = None
+    ranges: Mapping[str, tuple[float, float]] | None = None
+    shapes: Mapping[str, Sequence[int]] | None = None
+    labels: bool = False
+    scores: str | None = None
+    trust: bool = False
+    custom_objects: Sequence[str] = ()
+    seed: int = 0
+    beside: Sequence[Path] = ()
+
+
+def adopt(
+    source: str,
+    asked: Asked,
+    config: Config,
+    *,
+    engine: str | None = None,
+    only: tuple[str, ...] = (),
+    allow_missing: bool = False,
+    observer: Observer = nobody,
+) -> Finished:
+    """Take the model in and do what `tripoint run` does; the second time, and by its name ever after, from the store.
+
+    `source` is a .keras or .h5 file, a SavedModel folder, or `module:function` that builds a Keras model. The model is
+    loaded in a process of its own. Raises UsageError for a source that is none, and what `main_job.run` raises:
+    ModelFailed when the model does not load, answer or export.
+    """
+    job = main_job.job(adopted(source, asked, config), config, engine=engine, only=only, allow_missing=allow_missing)
+    return main_job.run(job, observer=observer)
+
+
+def adopted(source: str, asked: Asked, config: Config) -> Adopted:
+    """The model as it will be known, looked at from outside: nothing of it is loaded. Raises UsageError."""
+    folder = Path.cwd()
+    found = source_of(source, folder=folder)
+    name = asked.name or found.suggested_name
+    adoption.check_name(name, taken=model_files(config))
+    if asked.count is not None and asked.count < 2:
+        raise UsageError(f"--count {asked.count}: one sample shows nothing of how answers vary", hint="give 2 or more")
+    samples = None if asked.samples is None else Path(folder, asked.samples).resolve()
+    return Adopted(
+        name=name,
+        kind=found.kind,
+        source=found.place,
+        source_digest=found.digest,
+        folder=str(folder),
+        code_digest=code_digest(asked.custom_objects, folder=folder),
+        signature=asked.signature,
+        samples=None if samples is None else str(samples),
+        samples_digest=None if samples is None else samples_digest(samples),
+        count=asked.count,
+        ranges=tuple(Range(input=key, low=low, high=high) for key, (low, high) in sorted((asked.ranges or {}).items())),
+        shapes=tuple(Shape(input=key, sizes=tuple(sizes)) for key, sizes in sorted((asked.shapes or {}).items())),
+        labels=asked.labels,
+        scores=asked.scores,
+        trust=asked.trust,
+        custom_objects=tuple(asked.custom_objects),
+        seed=asked.seed,
+        beside=tuple(str(Path(folder, file).resolve()) for file in asked.beside),
+    )

@@ -1,0 +1,188 @@
+"""Models that were made elsewhere, loaded: what each takes, what it answers, and how it becomes a SavedModel."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.adoption import Adopted
+from pipeline.core.errors import ModelFailed, UsageError
+from pipeline.core.signature import Signature, Tensors, TensorSpec
+from pipeline.foreign_keras import KerasFound, built_by, from_h5, from_keras_file
+
+_USUAL_SIGNATURE = "serving_default"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Foreign:
+    """A loaded model.
+
+    `answer` takes one batch by input name. `write` makes the SavedModel folder and returns its signature; it is given
+    the folder, samples to warm up with, and whether the signature is to check its inputs. `notes` are sentences that a
+    report should show. `index_limit` is below what the smallest embedding takes; `words` are of the model's vocabulary.
+    """
+
+    runtime: str
+    version: str
+    inputs: tuple[TensorSpec, ...]
+    answer: Callable[[Tensors], dict[str, NDArray[Any]]]
+    write: Callable[[Path, Tensors, bool], Signature]
+    notes: tuple[str, ...] = ()
+    keras_model: Any | None = None
+    index_limit: int | None = None
+    words: tuple[str, ...] = ()
+
+
+def load(adopted: Adopted, *, dtypes: Mapping[str, str]) -> Foreign:
+    """Load the source. Raises ModelFailed when it does not load, or takes or gives what nobody could compare.
+
+    `dtypes` are those of the user's own samples, for models that do not say what they take.
+    """
+    match adopted.kind:
+        case "keras":
+            return _keras(adopted, from_keras_file(adopted), dtypes)
+        case "h5":
+            return _keras(adopted, from_h5(adopted), dtypes)
+        case "builder":
+            return _keras(adopted, built_by(adopted), dtypes)
+        case "saved_model":
+            return _saved_model(adopted)
+        case _:
+            assert_never(adopted.kind)
+
+
+def _keras(adopted: Adopted, found: KerasFound, dtypes: Mapping[str, str]) -> Foreign:
+    import tensorflow as tf
+
+    from export.keras_interface import interface_of
+    from export.saved_model_from_call import saved_model_from_call
+
+    if adopted.signature is not None:
+        raise UsageError(
+            f"--signature {adopted.signature}: a Keras model has no signatures", hint="leave it out; a SavedModel has"
+        )
+    interface = interface_of(found.model, dtypes=dtypes)
+
+    def answer(batch: Tensors) -> dict[str, NDArray[Any]]:
+        tensors = {spec.name: tf.constant(batch[spec.name], dtype=spec.dtype) for spec in interface.inputs}
+        return {name: _as_array(tensor) for name, tensor in interface.call(tensors).items()}
+
+    def write(folder: Path, warmup: Tensors, input_checks: bool) -> Signature:  # noqa: FBT001  # see Foreign
+        specs = {
+            spec.name: tf.TensorSpec(spec.shape, tf.as_dtype(spec.dtype), name=spec.name) for spec in interface.inputs
+        }
+        return saved_model_from_call(
+            interface.call,
+            tracked=found.model,
+            inputs=specs,
+            into=folder,
+            model_name=adopted.name,
+            warmup_samples=warmup,
+            input_checks=input_checks,
+        )
+
+    notes = [f"Input `{own}` is called `{name}` in the signature." for name, own in interface.renamed.items()]
+    if interface.assumed:
+        named = ", ".join(f"`{name}`" for name in interface.assumed)
+        notes.append(f"The model does not say of which type {named} is: float32 was assumed.")
+    return Foreign(
+        runtime=found.runtime,
+        version=found.version,
+        inputs=interface.inputs,
+        answer=answer,
+        write=write,
+        notes=(*found.notes, *notes),
+        keras_model=found.model,
+        index_limit=found.index_limit,
+        words=found.words,
+    )
+
+
+def _saved_model(adopted: Adopted) -> Foreign:
+    import tensorflow as tf
+
+    folder = Path(adopted.source)
+    signature, notes = _chosen_signature(adopted, folder)
+    try:
+        loaded = tf.saved_model.load(str(folder))
+        loaded.signatures[signature.name]
+    except Exception as error:
+        raise ModelFailed(
+            f"{folder} does not load: {type(error).__name__}: {_first_line(error)}",
+            hint="it is damaged, or needs operations that this TensorFlow lacks: copy or export it again",
+        ) from error
+
+    def answer(batch: Tensors) -> dict[str, NDArray[Any]]:
+        feed = {spec.name: tf.constant(batch[spec.name], dtype=spec.dtype) for spec in signature.inputs}
+        # By way of what was loaded, which has to stay: a function alone does not keep its variables.
+        return {name: _as_array(tensor) for name, tensor in loaded.signatures[signature.name](**feed).items()}
+
+    def write(into: Path, warmup: Tensors, input_checks: bool) -> Signature:  # noqa: FBT001  # see Foreign
+        # Checks in the graph, or warmup requests that its own version never saw, would make it another model.
+        del warmup, input_checks
+        shutil.copytree(folder, into)
+        return signature
+
+    return Foreign(
+        runtime="TensorFlow (the SavedModel itself)",
+        version=version("tensorflow"),
+        inputs=signature.inputs,
+        answer=answer,
+        write=write,
+        notes=notes,
+    )
+
+
+def _chosen_signature(adopted: Adopted, folder: Path) -> tuple[Signature, tuple[str, ...]]:
+    from export.signature_of_saved_model import signatures_of_saved_model
+
+    every = signatures_of_saved_model(folder)
+    listed = "; ".join(_shown(signature) for signature in every.values())
+    if not every:
+        raise ModelFailed(
+            f"{folder} has no signatures, so that nobody can call it by names",
+            hint="export it with `model.export(path)`, or with tf.saved_model.save(model, path, signatures=...)",
+        )
+    if adopted.signature is not None:
+        if adopted.signature not in every:
+            raise UsageError(
+                f"--signature {adopted.signature}: {folder} has no such signature", hint=f"it has {listed}"
+            )
+        return every[adopted.signature], ()
+    if len(every) == 1:
+        return next(iter(every.values())), ()
+    if _USUAL_SIGNATURE in every:
+        others = ", ".join(f"`{name}`" for name in every if name != _USUAL_SIGNATURE)
+        note = f"Signature `{_USUAL_SIGNATURE}` was taken; there are also {others} (--signature)."
+        return every[_USUAL_SIGNATURE], (note,)
+    raise UsageError(
+        f"{folder} has {len(every)} signatures, and none is called `{_USUAL_SIGNATURE}`: {listed}",
+        hint=f"choose one: --signature {next(iter(every))}",
+    )
+
+
+def _shown(signature: Signature) -> str:
+    def tensors(specs: Sequence[TensorSpec]) -> str:
+        return ", ".join(f"{spec.name} {spec.dtype} {list(spec.shape)}".replace("None", "?") for spec in specs)
+
+    return f"`{signature.name}` ({tensors(signature.inputs)} to {tensors(signature.outputs)})"
+
+
+def _as_array(tensor: Any) -> NDArray[Any]:
+    if hasattr(tensor, "to_tensor") or not hasattr(tensor, "numpy"):
+        raise ModelFailed(
+            f"an output is a {type(tensor).__name__}, not a dense tensor",
+            hint="only dense tensors reach every target: put a layer behind it that makes it dense",
+        )
+    return np.asarray(tensor.numpy())
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0][:300]

@@ -1,0 +1,216 @@
+"""Keras models from files and functions: loaded by Keras 3, else by tf-keras; what is refused says why."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pipeline.adoption import Adopted
+from pipeline.core.errors import ModelFailed, TripointError
+
+_REASON_CHARACTERS = 400
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class KerasFound:
+    """A Keras model in memory, which Keras it belongs to, and what its layers say of their inputs."""
+
+    model: Any
+    runtime: str
+    version: str
+    notes: tuple[str, ...] = ()
+    index_limit: int | None = None
+    words: tuple[str, ...] = ()
+
+
+def from_keras_file(adopted: Adopted) -> KerasFound:
+    """The model in a `.keras` file. Raises ModelFailed."""
+    import keras
+
+    try:
+        model = keras.models.load_model(
+            adopted.source, custom_objects=_custom_objects(adopted), compile=False, safe_mode=not adopted.trust
+        )
+    except TripointError:
+        raise
+    except Exception as error:
+        raise _not_loaded(adopted, error) from error
+    return _found(model)
+
+
+def from_h5(adopted: Adopted) -> KerasFound:
+    """The model in an HDF5 file: loaded by Keras 3, or by tf-keras where that cannot. Raises ModelFailed."""
+    import h5py
+    import keras
+
+    custom_objects = _custom_objects(adopted)
+    try:
+        with h5py.File(adopted.source) as file:
+            if "model_config" not in file.attrs:
+                raise ModelFailed(
+                    f"{adopted.source} holds weights, but no model",
+                    hint="save the whole model with `model.save(...)`, or adopt a function that builds it",
+                )
+    except OSError as error:
+        raise ModelFailed(f"{adopted.source} is damaged: {_reason(error)}", hint="copy or save it again") from error
+    try:
+        return _found(
+            keras.models.load_model(
+                adopted.source, custom_objects=custom_objects, compile=False, safe_mode=not adopted.trust
+            )
+        )
+    except Exception as error:  # noqa: BLE001  # Keras 3 raises whatever an old layer happens to meet
+        return _from_tf_keras(adopted, custom_objects, error)
+
+
+def built_by(adopted: Adopted) -> KerasFound:
+    """The model that the function builds or returns, its seeds set before. Raises ModelFailed."""
+    import keras
+
+    module_name, _, function_name = adopted.source.rpartition(":")
+    module = module_of(module_name, folder=adopted.folder)
+    made = getattr(module, function_name, None)
+    if made is None:
+        raise ModelFailed(f"{module_name} has no `{function_name}`", hint="correct the name after the colon")
+    keras.utils.set_random_seed(adopted.seed)
+    if not _is_keras_model(made):
+        if not callable(made):
+            raise ModelFailed(f"{adopted.source} is a {type(made).__name__}, no function", hint="name a function")
+        try:
+            made = made()
+        except Exception as error:
+            raise ModelFailed(
+                f"{adopted.source} raised {type(error).__name__}: {_reason(error)}",
+                hint="it is called without arguments and has to return a Keras model",
+            ) from error
+    if not _is_keras_model(made):
+        raise ModelFailed(
+            f"{adopted.source} returned a {type(made).__module__}.{type(made).__name__}",
+            hint="it has to return a model of Keras 3 or tf-keras",
+        )
+    return _found(made)
+
+
+def module_of(name: str, *, folder: str) -> Any:
+    """The module of that name or path, imported with `folder` searched first. Raises ModelFailed when it raises."""
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        return _from_path(Path(name)) if name.endswith(".py") else importlib.import_module(name)
+    except Exception as error:
+        raise ModelFailed(
+            f"importing {name} raised {type(error).__name__}: {_reason(error)}",
+            hint="mend it, or install what it needs into this environment",
+        ) from error
+
+
+def _from_path(path: Path) -> Any:
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    known = sys.modules.get(path.stem)
+    if getattr(known, "__file__", None) == str(path):
+        return known
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} cannot be read as Python")
+    module = importlib.util.module_from_spec(spec)
+    # Keras finds custom classes by their module when it saves and loads.
+    sys.modules.setdefault(path.stem, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _custom_objects(adopted: Adopted) -> dict[str, Any]:
+    objects: dict[str, Any] = {}
+    for given in adopted.custom_objects:
+        module_name, _, name = given.rpartition(":")
+        module = module_of(module_name, folder=adopted.folder)
+        if not hasattr(module, name):
+            raise ModelFailed(f"--custom-objects {given}: {module_name} has no `{name}`", hint="correct the name")
+        objects[name] = getattr(module, name)
+    return objects
+
+
+def _from_tf_keras(adopted: Adopted, custom_objects: Mapping[str, Any], why: Exception) -> KerasFound:
+    import tf_keras
+    from tf_keras.src.saving.serialization_lib import SafeModeScope
+
+    try:
+        with SafeModeScope(safe_mode=not adopted.trust):
+            model = tf_keras.models.load_model(adopted.source, custom_objects=dict(custom_objects), compile=False)
+    except Exception as error:
+        both = f"{_reason(why)}; tf-keras: {_reason(error)}"
+        raise _not_loaded(adopted, why if _reason(why) == _reason(error) else type(error)(both)) from error
+    note = f"Keras 3 could not load the file ({_reason(why)}), so tf-keras did."
+    return _found(model, notes=(note,))
+
+
+def _not_loaded(adopted: Adopted, error: Exception) -> ModelFailed:
+    reason = _reason(error)
+    low = reason.lower()
+    hint = "it was made by another version of Keras, or is damaged: save it again"
+    if "lambda" in low and not adopted.trust:
+        hint = "--trust runs the code that the file carries: only for a file whose maker you trust"
+    elif "could not locate" in low or "unknown" in low:
+        hint = "name the class with --custom-objects module:Class; --trust lets the file name its own module"
+    elif "safe" in low and not adopted.trust:
+        hint = "--trust loads it with the code that it names: only for a file whose maker you trust"
+    return ModelFailed(f"{adopted.source} does not load: {type(error).__name__}: {reason}", hint=hint)
+
+
+def _found(model: Any, notes: tuple[str, ...] = ()) -> KerasFound:
+    ours = type(model).__module__.startswith("tf_keras") or _is_tf_keras(model)
+    return KerasFound(
+        model=model,
+        runtime="tf-keras" if ours else "Keras",
+        version=version("tf-keras" if ours else "keras"),
+        notes=notes,
+        index_limit=_index_limit(model),
+        words=_words(model),
+    )
+
+
+def _is_keras_model(value: Any) -> bool:
+    import keras
+
+    return isinstance(value, keras.Model) or _is_tf_keras(value)
+
+
+def _is_tf_keras(value: Any) -> bool:
+    # Asked only where it was imported: importing it costs two seconds.
+    tf_keras = sys.modules.get("tf_keras")
+    return tf_keras is not None and isinstance(value, tf_keras.Model)
+
+
+def _layers(model: Any) -> Iterator[Any]:
+    if hasattr(model, "_flatten_layers"):
+        yield from model._flatten_layers(include_self=False, recursive=True)  # noqa: SLF001  # both Kerases have it
+
+
+def _index_limit(model: Any) -> int | None:
+    sizes = [
+        int(size)
+        for layer in _layers(model)
+        for size in (getattr(layer, "input_dim", None), getattr(layer, "num_tokens", None))
+        if isinstance(size, int) and type(layer).__name__ in {"Embedding", "CategoryEncoding"}
+    ]
+    return min(sizes, default=None)
+
+
+def _words(model: Any) -> tuple[str, ...]:
+    words: list[str] = []
+    for layer in _layers(model):
+        if type(layer).__name__ in {"StringLookup", "TextVectorization"}:
+            words += [str(word) for word in layer.get_vocabulary()[:200] if word not in ("", "[UNK]")]
+    return tuple(dict.fromkeys(words))
+
+
+def _reason(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= _REASON_CHARACTERS else f"{text[:_REASON_CHARACTERS]} ..."

@@ -1,0 +1,169 @@
+"""Samples made up from a signature: different from each other, with structure along every axis, from a seed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.errors import ModelFailed, UsageError
+from pipeline.core.signature import Tensors, TensorSpec
+from pipeline.samples.wanted import check_names
+
+_COLOURS = (1, 3, 4)
+_SMALLEST_IMAGE_SIDE = 4
+_NOISE = 0.25
+_WAVES = 3
+_WORDS = (
+    *("the", "a", "good", "bad", "film", "story", "was", "is", "not", "very", "old", "new", "cat", "dog", "house"),
+    *("rain", "red", "blue", "first", "last", "never", "always", "Großvater", "naïve", "7", "1999", "ok!", "x"),
+)
+_MOST_WORDS = 8
+
+
+def synthetic_samples(
+    inputs: Sequence[TensorSpec],
+    *,
+    shapes: Mapping[str, Sequence[int]],
+    count: int,
+    seed: int,
+    ranges: Mapping[str, tuple[float, float]],
+    words: Sequence[str] = (),
+) -> Tensors:
+    """`count` samples of each input, [count, *shape].
+
+    Numbers lie in the input's range, both ends included for integers, and else in `default_range`. Text is drawn from
+    `words` and from words that no vocabulary is likely to hold. Raises UsageError for a range of what has none, and
+    ModelFailed for a dtype of which there are no samples.
+    """
+    check_names(ranges, inputs, what="--range")
+    return {
+        spec.name: _samples(
+            spec,
+            (count, *shapes[spec.name]),
+            # A name's own stream: an input that is added or renamed does not change the others.
+            np.random.default_rng((seed, *spec.name.encode())),
+            ranges.get(spec.name),
+            words,
+        )
+        for spec in inputs
+    }
+
+
+def default_range(spec: TensorSpec, shape: Sequence[int]) -> tuple[float, float]:
+    """0 to 1 for what looks like an image (rows, columns, 1, 3 or 4 colours), -1 to 1 for other floating point numbers.
+
+    0 to 255 for uint8, 0 to 9 for other integers.
+    """
+    dtype = np.dtype(spec.dtype)
+    if dtype == np.uint8:
+        return 0.0, 255.0
+    if dtype.kind in "iu":
+        return 0.0, 9.0
+    image = len(shape) == 3 and min(shape[:2]) >= _SMALLEST_IMAGE_SIDE and shape[2] in _COLOURS
+    return (0.0, 1.0) if image else (-1.0, 1.0)
+
+
+def _samples(
+    spec: TensorSpec,
+    shape: tuple[int, ...],
+    random: np.random.Generator,
+    asked: tuple[float, float] | None,
+    words: Sequence[str],
+) -> NDArray[Any]:
+    if spec.dtype == "string":
+        _refuse_range(spec, asked)
+        return _texts(shape, random, (*words, *_WORDS[-6:]) if words else _WORDS)
+    if spec.dtype == "bool":
+        _refuse_range(spec, asked)
+        # Each sample has a share of its own.
+        return np.asarray(_field(shape, random) < random.uniform(0.2, 0.8, (shape[0], *[1] * (len(shape) - 1))))
+    try:
+        dtype = np.dtype(spec.dtype)
+    except TypeError:
+        dtype = np.dtype(np.void)
+    if dtype.kind not in "iufc":
+        raise ModelFailed(
+            f"input `{spec.name}` is of dtype {spec.dtype}, of which no samples can be made",
+            hint="export the model with inputs of floating point numbers, integers, booleans or text",
+        )
+    low, high = asked or default_range(spec, shape[1:])
+    _check_range(spec, dtype, low, high)
+    if dtype.kind == "c":
+        return np.asarray(_spread(shape, random, low, high) + 1j * _spread(shape, random, low, high), dtype=dtype)
+    if dtype.kind in "iu":
+        # Each integer gets an equal share of the field, which is even in distribution.
+        steps = int(high) - int(low) + 1
+        rows = np.minimum((_even(shape, random) * steps).astype(np.int64), steps - 1)
+        return np.asarray(rows + int(low)).astype(dtype)
+    return _spread(shape, random, low, high).astype(dtype)
+
+
+def _spread(shape: tuple[int, ...], random: np.random.Generator, low: float, high: float) -> NDArray[np.float64]:
+    return low + (high - low) * _field(shape, random)
+
+
+def _field(shape: tuple[int, ...], random: np.random.Generator) -> NDArray[np.float64]:
+    """Values in 0 to 1, [samples, ...]: waves along every axis with noise on them, and a level and contrast a sample.
+
+    Transposed, mirrored or shifted axes change such a sample, as they would an image or a recording; pure noise would
+    come out of any average the same, and samples of one level would hide a wrong scale.
+    """
+    samples, *axes = shape
+    if not axes:
+        # One number a sample: evenly over the range, in random order.
+        return np.asarray(random.permutation(samples) + random.uniform(0, 1, samples)) / max(samples, 1)
+    waves = np.zeros(shape)
+    for _ in range(_WAVES):
+        wave = np.ones(shape)
+        for axis, size in enumerate(axes, start=1):
+            place = (np.arange(size) / size).reshape([-1 if at == axis else 1 for at in range(len(shape))])
+            each = (samples, *[1] * len(axes))
+            cycles, phase = random.uniform(0.3, 2.5, each), random.uniform(0, 2 * np.pi, each)
+            wave = wave * np.sin(2 * np.pi * cycles * place + phase)
+        waves += wave
+    rough = waves + _NOISE * random.standard_normal(shape)
+    flat = rough.reshape(samples, -1)
+    flat = (flat - flat.min(axis=1, keepdims=True)) / np.maximum(np.ptp(flat, axis=1, keepdims=True), 1e-12)
+    contrast = random.uniform(0.3, 1.0, (samples, 1))
+    level = random.uniform(0.0, 1.0, (samples, 1)) * (1 - contrast)
+    if flat.shape[1] == 1:
+        flat = np.asarray(random.uniform(0, 1, (samples, 1)))
+    return np.asarray((level + contrast * flat).reshape(shape))
+
+
+def _even(shape: tuple[int, ...], random: np.random.Generator) -> NDArray[np.float64]:
+    """Values in 0 to 1 whose distribution over all samples is even, with a leaning of its own to each sample.
+
+    Indices have no waves: an embedding looks each of them up for itself.
+    """
+    leaning = random.uniform(0.6, 1.7, (shape[0], *[1] * (len(shape) - 1)))
+    return np.asarray(random.uniform(0, 1, shape) ** leaning)
+
+
+def _texts(shape: tuple[int, ...], random: np.random.Generator, words: Sequence[str]) -> NDArray[Any]:
+    texts = np.empty(shape, dtype=object)
+    for place in np.ndindex(shape):
+        picked = random.choice(len(words), size=int(random.integers(1, _MOST_WORDS + 1)))
+        texts[place] = " ".join(words[at] for at in picked).encode()
+    return texts
+
+
+def _refuse_range(spec: TensorSpec, asked: tuple[float, float] | None) -> None:
+    if asked is not None:
+        raise UsageError(
+            f"--range {spec.name}: the input is of dtype {spec.dtype}, which has no range",
+            hint="give samples of your own with --samples",
+        )
+
+
+def _check_range(spec: TensorSpec, dtype: np.dtype[Any], low: float, high: float) -> None:
+    limits = (np.iinfo(dtype).min, np.iinfo(dtype).max) if dtype.kind in "iu" else (-np.inf, np.inf)
+    whole = dtype.kind not in "iu" or (float(low).is_integer() and float(high).is_integer())
+    if not (low < high and limits[0] <= low and high <= limits[1] and whole):
+        raise UsageError(
+            f"--range {spec.name}={low:g}:{high:g} cannot be: the input is {spec.dtype}",
+            hint="give a lower and a higher number that this type can hold",
+        )

@@ -1,0 +1,284 @@
+"""Taking a foreign model in: load it, find samples, ask it, and leave what training leaves for a model of ours."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import golden
+from pipeline.adoption import FACT, Adopted
+from pipeline.core.errors import ModelFailed, TripointError, UsageError
+from pipeline.core.model import predicted_classes
+from pipeline.core.progress import Observer, Progress
+from pipeline.core.signature import Signature, Tensors, batches, concatenated, sample_count
+from pipeline.foreign import Foreign, load
+from pipeline.repeatability import unrepeatable_outputs
+from pipeline.samples.from_files import read_samples
+from pipeline.samples.synthetic import default_range, synthetic_samples
+from pipeline.samples.wanted import default_count, described, fixed_batch, sample_shapes, whole_batches
+
+Facts: TypeAlias = dict[str, Any]
+
+SAVED_MODEL = "saved_model"
+KERAS_FILE = "model.keras"
+REPRESENTATIVE_FILE = "representative.safetensors"
+_REFERENCE_BATCH = 64
+_LARGE_REFERENCE_BATCH = 8
+_LARGE_SAMPLE_BYTES = 1 << 18
+_WARMUP_REQUESTS = 2
+_DEFAULT_GIVEN = 256
+_SEED_OF_REPRESENTATIVES = 1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Samples:
+    """What the model is asked, what integer quantization takes its ranges from, and in words where both come from."""
+
+    asked: Tensors
+    representative: Tensors
+    labels: NDArray[np.int64] | None
+    description: str
+
+
+def take_in(
+    adopted: Adopted, folder: Path, *, input_checks: bool, representative_samples: int, observer: Observer
+) -> Facts:
+    """Leave in `folder` the SavedModel, the golden and the representative samples; facts about the model.
+
+    Raises ModelFailed for a model that does not load, does not answer or cannot be exported, and UsageError for samples
+    that do not fit it.
+    """
+    observer(Progress(stage="adopt", message=f"loading {adopted.source}"))
+    model = load(adopted, dtypes={})
+    batch = fixed_batch(model.inputs)
+    samples = _samples_for(model, adopted, batch, representative_samples)
+    observer(Progress(stage="adopt", message=f"asking it for {sample_count(samples.asked)} answers"))
+    reference = reference_answers(model, samples.asked, batch)
+    unrepeatable = unrepeatable_outputs(
+        samples.asked, reference, lambda rows, size: reference_answers(model, rows, batch or size), batch=batch
+    )
+    observer(Progress(stage="adopt", message="exporting"))
+    signature = _written(model, adopted, folder, samples, input_checks=input_checks)
+    scores = _scores(adopted, signature, reference)
+    labels = _checked_labels(samples.labels, scores, reference)
+    _save(folder, samples, reference, labels)
+    if adopted.kind == "keras":
+        shutil.copyfile(adopted.source, folder / KERAS_FILE)
+    accuracy = None
+    if labels is not None and scores is not None:
+        accuracy = float(np.mean(predicted_classes(reference[scores["output"]]) == labels))
+    return {
+        FACT: adopted.to_json(),
+        "summary": f"adopted from {Path(adopted.source).name}",
+        "output_names": list(signature.output_names),
+        "signature": signature.to_json(),
+        "accuracy": accuracy,
+        "seed": adopted.seed,
+        "test_samples": sample_count(samples.asked),
+        "scores": scores,
+        "demo": None,
+        "reference": {"runtime": model.runtime, "version": model.version, "digest": adopted.source_digest},
+        "samples": samples.description,
+        "notes": [*model.notes, *_batch_notes(batch)],
+        "unrepeatable": dict(unrepeatable),
+    }
+
+
+def reference_answers(model: Foreign, samples: Tensors, batch_size: int | None) -> dict[str, NDArray[Any]]:
+    """What the model itself answers, one row a sample. Raises ModelFailed when it does not, or answers otherwise."""
+    bytes_each = sum(array.nbytes // len(array) for array in samples.values())
+    usual = _LARGE_REFERENCE_BATCH if bytes_each > _LARGE_SAMPLE_BYTES else _REFERENCE_BATCH
+    parts: list[Tensors] = []
+    for rows in batches(samples, batch_size or usual):
+        try:
+            answer = model.answer(rows)
+        except TripointError:
+            raise
+        except Exception as error:
+            raise ModelFailed(
+                f"the model does not answer the samples: {type(error).__name__}: {_reason(error)}",
+                hint="its inputs are "
+                + described(model.inputs)
+                + "; give values that it can take with --range input=low:high or --samples",
+            ) from error
+        _check_rows(answer, sample_count(rows))
+        parts.append(answer)
+    try:
+        return concatenated(parts)
+    except ValueError as error:
+        shapes = {name: sorted({part[name].shape[1:] for part in parts}) for name in parts[0]}
+        raise ModelFailed(
+            f"the model's answers change their shape from batch to batch: {shapes}",
+            hint="pad them inside the model to one size: answers of different shapes cannot be compared",
+        ) from error
+
+
+def _check_rows(answer: Tensors, count: int) -> None:
+    if not answer:
+        raise ModelFailed("the model gives no output", hint="it has to return at least one tensor")
+    for name, array in answer.items():
+        if array.ndim == 0 or len(array) != count:
+            raise ModelFailed(
+                f"output `{name}` is of shape {list(array.shape)} for a batch of {count}, not one row a sample",
+                hint="leave it out of the signature, or repeat it for each sample",
+            )
+        if array.dtype.name == "bfloat16":
+            raise ModelFailed(
+                f"output `{name}` is bfloat16, which no client of any target carries",
+                hint='give the last layer dtype="float32"',
+            )
+
+
+def _samples_for(model: Foreign, adopted: Adopted, batch: int | None, representative: int) -> Samples:
+    ranges = {one.input: (one.low, one.high) for one in adopted.ranges}
+    if adopted.samples is not None:
+        return _given(model, adopted, batch, representative, ranges)
+    if adopted.labels:
+        raise UsageError("--labels without --samples", hint="labels belong to samples: give both in an .npz or .csv")
+    shapes = sample_shapes(model.inputs, {one.input: one.sizes for one in adopted.shapes})
+    count = whole_batches(adopted.count, batch) if adopted.count else default_count(shapes, batch)
+    used = dict(ranges)
+    for spec in model.inputs:
+        if spec.name not in used and spec.dtype not in ("string", "bool"):
+            low, high = default_range(spec, shapes[spec.name])
+            if model.index_limit is not None and np.dtype(spec.dtype).kind in "iu":
+                high = min(float(model.index_limit - 1), float(np.iinfo(spec.dtype).max))
+            used[spec.name] = (low, max(high, low + 1))
+
+    def made(seed: int, rows: int) -> Tensors:
+        return synthetic_samples(model.inputs, shapes=shapes, count=rows, seed=seed, ranges=used, words=model.words)
+
+    return Samples(
+        asked=made(adopted.seed, count),
+        # Others than those that are compared: quantized ranges that were taken from these would fit too well.
+        representative=made(adopted.seed + _SEED_OF_REPRESENTATIVES, whole_batches(min(representative, count), batch)),
+        labels=None,
+        description=_synthetic_words(adopted.seed, used, shapes),
+    )
+
+
+def _given(
+    model: Foreign,
+    adopted: Adopted,
+    batch: int | None,
+    representative: int,
+    ranges: Mapping[str, tuple[float, float]],
+) -> Samples:
+    path = Path(str(adopted.samples))
+    count = whole_batches(adopted.count or _DEFAULT_GIVEN, batch)
+    given = read_samples(path, model.inputs, count=count + representative, labels=adopted.labels, ranges=dict(ranges))
+    total = sample_count(given.inputs)
+    every = np.arange(total)
+    # What is compared and what quantization learns from are kept apart where there is enough for both.
+    share = max(1, min(count, total - min(representative, total // 2)))
+    asked = every if total < 2 else np.unique(np.arange(share) * total // share)
+    if batch is not None:
+        asked = asked[: len(asked) // batch * batch]
+        if not len(asked):
+            raise UsageError(
+                f"--samples {path} holds {total} samples, and the model takes {batch} at once",
+                hint=f"give at least {batch}",
+            )
+    rest = np.setdiff1d(every, asked)
+    learned = rest if len(rest) else asked
+    notes = "" if len(rest) else "; integer quantization took its ranges from the same ones"
+    return Samples(
+        asked={name: np.ascontiguousarray(array[asked]) for name, array in given.inputs.items()},
+        representative={
+            name: np.ascontiguousarray(array[learned[:representative]]) for name, array in given.inputs.items()
+        },
+        labels=None if given.labels is None else given.labels[asked],
+        description=f"of the {given.total} in {path.name}{notes}",
+    )
+
+
+def _synthetic_words(
+    seed: int, ranges: Mapping[str, tuple[float, float]], shapes: Mapping[str, tuple[int, ...]]
+) -> str:
+    parts = []
+    for name, shape in shapes.items():
+        values = f"{ranges[name][0]:g} to {ranges[name][1]:g}" if name in ranges else "drawn"
+        parts.append(f"{name} {list(shape)} {values}")
+    return f"synthetic inputs, made up from the signature, no real data: {', '.join(parts)}; seed {seed}"
+
+
+def _batch_notes(batch: int | None) -> list[str]:
+    if batch is None:
+        return []
+    return [f"The model's batch is fixed at {batch}: it is run at batch size {batch} only."]
+
+
+def _written(model: Foreign, adopted: Adopted, folder: Path, samples: Samples, *, input_checks: bool) -> Signature:
+    warmup = {name: array[:_WARMUP_REQUESTS] for name, array in samples.asked.items()}
+    try:
+        return model.write(folder / SAVED_MODEL, warmup, input_checks)
+    except TripointError:
+        raise
+    except Exception as error:
+        raise ModelFailed(
+            f"{adopted.name} cannot be exported as a SavedModel: {type(error).__name__}: {_reason(error)}",
+            hint="the layer named cannot be traced as a graph: write it with TensorFlow or keras.ops operations",
+        ) from error
+
+
+def _scores(adopted: Adopted, signature: Signature, reference: Tensors) -> Facts | None:
+    """The output that scores classes: the one named, else the only one that is a softmax."""
+    asked = adopted.scores
+    if asked is not None and asked not in reference:
+        raise UsageError(
+            f"--scores {asked}: the model has no such output", hint=f"its outputs are {', '.join(reference)}"
+        )
+    likely = [asked] if asked is not None else [name for name, array in reference.items() if _is_softmax(array)]
+    if len(likely) != 1:
+        return None
+    (output,) = likely
+    array = reference[output]
+    if array.ndim != 2 or array.dtype.kind != "f" or array.shape[1] < 2:
+        raise UsageError(
+            f"--scores {output}: it is {array.dtype} of shape {list(array.shape[1:])} a sample",
+            hint="scores are floating point numbers, one a class",
+        )
+    del signature
+    return {"output": output, "classes": [str(number) for number in range(array.shape[1])]}
+
+
+def _is_softmax(array: NDArray[Any]) -> bool:
+    if array.ndim != 2 or array.shape[1] < 2 or array.dtype.kind != "f" or not np.isfinite(array).all():
+        return False
+    sums = array.astype(np.float64).sum(axis=1)
+    return bool((array >= 0).all() and np.allclose(sums, 1.0, atol=1e-3))
+
+
+def _checked_labels(
+    labels: NDArray[np.int64] | None, scores: Facts | None, reference: Tensors
+) -> NDArray[np.int64] | None:
+    if labels is None:
+        return None
+    if scores is None:
+        raise UsageError(
+            "--labels: no output of the model is known to score classes",
+            hint=f"name it with --scores; the outputs are {', '.join(reference)}",
+        )
+    classes = len(scores["classes"])
+    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
+        raise UsageError(
+            f"--labels: they go from {labels.min()} to {labels.max()}, the output `{scores['output']}` scores "
+            f"{classes} classes",
+            hint="labels count the classes from 0",
+        )
+    return labels
+
+
+def _save(folder: Path, samples: Samples, reference: Tensors, labels: NDArray[np.int64] | None) -> None:
+    golden.save(golden.Golden(inputs=samples.asked, reference=reference, labels=labels), folder / golden.GOLDEN_FILE)
+    golden.save_tensors(samples.representative, folder / REPRESENTATIVE_FILE)
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split())[:500]
