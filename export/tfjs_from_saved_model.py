@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from export.kept_signature import check_kept
 from export.simplified_saved_model import simplified
 from export.tensorflowjs_import import graph_model_converter
+from export.tfjs_booleans import widen_booleans
+from export.tfjs_control_inputs import drop_control_inputs
+from export.tfjs_fused import take_fusions_apart
 from export.tfjs_kept_float import quantize_but
 from export.tfjs_signature import named_after, signature_of_tfjs
 from pipeline.core.artifact import Precision
@@ -56,6 +60,7 @@ def tfjs_from_saved_model(
             ) from error
         model = json.loads((into / MODEL_FILE).read_text())
         model["signature"] = named_after(folder, signature.name, model["signature"])
+        model["modelTopology"] = _as_tfjs_runs_it(model["modelTopology"])
     if selective:
         model["weightsManifest"] = quantize_but(
             model["weightsManifest"], keep_float, dtype=precision, folder=into, label=label
@@ -63,3 +68,15 @@ def tfjs_from_saved_model(
     check_kept(signature_of_tfjs(model["signature"], signature.name), signature, label=label)
     # The converter's order of attributes differs from run to run; sorted, the same model gives the same file.
     (into / MODEL_FILE).write_text(json.dumps(model, sort_keys=True))
+
+
+def _as_tfjs_runs_it(topology: dict[str, Any]) -> dict[str, Any]:
+    from google.protobuf import json_format
+    from tensorflow.core.framework import graph_pb2
+
+    graph = json_format.ParseDict(topology, graph_pb2.GraphDef())
+    take_fusions_apart(graph)
+    drop_control_inputs(graph)
+    widen_booleans(graph)
+    converted: dict[str, Any] = json_format.MessageToDict(graph)
+    return converted

@@ -50,6 +50,8 @@ def _specs(block: Mapping[str, Any], kind: str) -> tuple[TensorSpec, ...]:
             shape=tuple(None if int(size["size"]) < 0 else int(size["size"]) for size in _sizes(tensor)),
         )
         for name, tensor in block.get(kind, {}).items()
+        # A lookup table that the model brings along stands among its inputs, and nobody feeds it.
+        if "resourceId" not in tensor
     )
 
 

@@ -46,6 +46,11 @@ def loop(models_folder: Path) -> TestModel:
 
 
 @pytest.fixture(scope="session")
+def recurrent(models_folder: Path) -> TestModel:
+    return TestModel.read(models_folder / "recurrent")
+
+
+@pytest.fixture(scope="session")
 def browser(require: Callable[[str | None], None]) -> Browser:
     browser = Browser(answer_within_seconds=60)
     require(browser.missing())

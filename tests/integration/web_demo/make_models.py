@@ -23,6 +23,7 @@ def main(folder: Path) -> None:
     _digits(folder / "digits")
     _pair(folder / "pair")
     _loop(folder / "loop")
+    _recurrent(folder / "recurrent")
 
 
 def _digits(folder: Path) -> None:
@@ -85,6 +86,34 @@ def _loop(folder: Path) -> None:
         name="serving_default", inputs=(_spec("start", "float32", 2),), outputs=(_spec("grown", "float32", 2),)
     )
     _finish(folder, signature, {"start": np.array([[1, 2], [3, 4]], np.float32)}, (Precision.FLOAT32,))
+
+
+def _recurrent(folder: Path) -> None:
+    """A mask through a bidirectional GRU, an LSTM, tanh behind a product, and a branch between two constants."""
+
+    class Scaled(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
+        def call(self, x: tf.Tensor) -> tf.Tensor:
+            return x * tf.cond(tf.reduce_max(x) > 1e6, lambda: tf.constant(2.0), lambda: tf.constant(-3.0))
+
+    keras.utils.set_random_seed(0)
+    words = keras.Input((6,), dtype="int32", name="words")
+    spread = keras.initializers.RandomNormal(stddev=2.0, seed=1)
+    embedded = keras.layers.Embedding(12, 5, mask_zero=True, embeddings_initializer=spread)(words)
+    both_ways = keras.layers.Bidirectional(keras.layers.GRU(4, return_sequences=True))(embedded)
+    last = keras.layers.Dense(4, activation="tanh")(keras.layers.LSTM(4)(both_ways))
+    model = keras.Model(words, Scaled()(last))
+    random = np.random.default_rng(0)
+    lengths = random.integers(1, 7, (20, 1))
+    samples = {"words": np.where(np.arange(6) < lengths, random.integers(1, 12, (20, 6)), 0).astype(np.int32)}
+    signature = saved_model_from_keras(
+        model,
+        into=folder / "saved",
+        version=1,
+        output_names=("y",),
+        model_name="recurrent",
+        warmup_samples={"words": samples["words"][:1]},
+    )
+    _finish(folder, signature, samples, (Precision.FLOAT32,))
 
 
 def _spec(name: str, dtype: str, width: int) -> TensorSpec:

@@ -92,6 +92,17 @@ def test_a_model_with_a_loop_runs(session: BrowserSession, loop: TestModel) -> N
     np.testing.assert_array_equal(got, loop.want["grown"])
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_recurrent_layers_masks_and_constant_branches_answer_as_in_tensorflow(
+    session: BrowserSession, recurrent: TestModel, backend: str
+) -> None:
+    """As converted, their loops never begin, no backend adds their bias, and wasm corrupts its own memory."""
+    with session.load(recurrent.artifact(), backend) as runner:
+        got = runner.run(recurrent.samples, batch_size=7).outputs["y"]
+    assert recurrent.want["y"].std() > 0.05
+    np.testing.assert_allclose(got, recurrent.want["y"], atol=2e-5)
+
+
 def test_what_ran_is_said_by_the_browser_itself(session: BrowserSession, digits: TestModel) -> None:
     """A report that repeats what was asked for would not show that TF.js fell back to another backend."""
     details = {}

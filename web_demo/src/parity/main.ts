@@ -59,9 +59,16 @@ async function converse(conversation: Conversation): Promise<never> {
       // Its first sign may be any error, such as a shader that does not compile; and nothing will run here again.
       if (await contextIsLost({ suspected: true })) throw new Error(CONTEXT_LOST, { cause: error });
       await conversation.fail(error, instruction.id);
+      if (error instanceof WebAssembly.RuntimeError) return await startedAnew();
     }
     show('Waiting for the next instruction.');
   }
+}
+
+/** After a trap the memory of the wasm backend may hold anything, and what runs next would pay for it. */
+function startedAnew(): Promise<never> {
+  location.reload();
+  return new Promise(() => undefined);
 }
 
 const token = new URLSearchParams(location.search).get('token');
