@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from export.saved_model_from_call import saved_model_from_call
 from pipeline.core.errors import ModelFailed
-from pipeline.core.signature import Signature, Tensors
+from pipeline.core.signature import Signature, Tensors, TensorSpec
 
 
 def saved_model_from_keras(
@@ -19,30 +19,31 @@ def saved_model_from_keras(
     output_names: tuple[str, ...],
     model_name: str,
     warmup_samples: Tensors,
+    inputs: Sequence[TensorSpec] = (),
     input_checks: bool = True,
 ) -> Signature:
     """Write `<into>/<version>/` with one signature, `serving_default`, and return it as the written file has it.
 
     `output_names` name the outputs of a model that returns one tensor or several in order; those of a model that
-    returns a dictionary are its keys. With `input_checks` the signature refuses inputs of a wrong rank or with other
-    fixed dimensions before anything else: a convolution that meets them inside TensorFlow Serving aborts its whole
-    process. `warmup_samples` hold one row for each warmup request. Raises ModelFailed when the model was not built of
-    named inputs, or its outputs do not match `output_names`.
+    returns a dictionary are its keys. `inputs` are those of a subclassed model, which does not say what it takes: it is
+    called with the tensor if there is one, else with a dictionary by name. With `input_checks` the signature refuses
+    inputs of a wrong rank or with other fixed dimensions before anything else: a convolution that meets them inside
+    TensorFlow Serving aborts its whole process. `warmup_samples` hold one row for each warmup request. Raises
+    ModelFailed when the model was not built of named inputs, or its outputs do not match `output_names`.
     """
     import keras
 
-    inputs = _input_specs(model)
-    # What the model was built with: one tensor, a list, or a dictionary of any names.
-    structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+    specs = _input_specs(model, inputs)
+    structure = _structure_of_inputs(model, tuple(specs))
 
     def call(tensors: Mapping[str, Any]) -> Mapping[str, Any]:
-        feed = keras.tree.map_structure(lambda tensor: tensors[tensor.name], structure)
+        feed = keras.tree.map_structure(tensors.__getitem__, structure)
         return _named(model(feed, training=False), output_names)
 
     return saved_model_from_call(
         call,
         tracked=model,
-        inputs=inputs,
+        inputs=specs,
         into=into / str(version),
         model_name=model_name,
         warmup_samples=warmup_samples,
@@ -50,14 +51,28 @@ def saved_model_from_keras(
     )
 
 
-def _input_specs(model: Any) -> dict[str, Any]:
+def _structure_of_inputs(model: Any, names: tuple[str, ...]) -> Any:
+    """What the model is called with, names in the place of tensors: one, a list, or a dictionary of any keys."""
+    import keras
+
+    if not getattr(model, "inputs", None):
+        return names[0] if len(names) == 1 else {name: name for name in names}
+    structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+    return keras.tree.map_structure(lambda tensor: tensor.name, structure)
+
+
+def _input_specs(model: Any, told: Sequence[TensorSpec]) -> dict[str, Any]:
+    import keras
     import tensorflow as tf
 
-    tensors = getattr(model, "inputs", None)
+    tensors = getattr(model, "inputs", None) or [
+        keras.KerasTensor(shape=spec.shape, dtype=spec.dtype, name=spec.name) for spec in told
+    ]
     if not tensors:
         raise ModelFailed(
             f"the model `{model.name}` does not say what its inputs are",
-            hint="build it from keras.Input(shape=..., name=...), or give a Sequential model an Input layer",
+            hint="build it from keras.Input(shape=..., name=...), give a Sequential model an Input layer, or say so in "
+            "`inputs` of the model file's ModelSpec",
         )
     names = [tensor.name for tensor in tensors]
     if len(set(names)) != len(names):

@@ -180,7 +180,7 @@ class Planner:
                 stages.export_into,
                 making.folder,
                 trained.path,
-                name=self.file.name,
+                file=self.file,
                 version=version,
                 output_names=tuple(trained.facts["output_names"]),
                 input_checks=self.config.export.input_checks,

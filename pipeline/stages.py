@@ -110,13 +110,21 @@ def _linked(source: str, destination: str) -> None:
 
 
 def export_into(
-    folder: Path, trained: Path, *, name: str, version: int, output_names: tuple[str, ...], input_checks: bool
+    folder: Path,
+    trained: Path,
+    *,
+    file: ModelFile,
+    version: int,
+    output_names: tuple[str, ...],
+    input_checks: bool,
 ) -> Facts:
     """Export the trained model as `<folder>/<version>/`; its signature as a fact."""
     import keras
 
     from export.saved_model_from_keras import saved_model_from_keras
 
+    # Before the model: its own layers and models are in there.
+    spec = model_files.load(file)
     model = keras.models.load_model(trained / KERAS_FILE, compile=False)
     warmup = {name: array[:_WARMUP_REQUESTS] for name, array in representative_of(trained).items()}
     signature = saved_model_from_keras(
@@ -124,7 +132,8 @@ def export_into(
         into=folder,
         version=version,
         output_names=output_names,
-        model_name=name,
+        inputs=spec.inputs,
+        model_name=file.name,
         warmup_samples=warmup,
         input_checks=input_checks,
     )

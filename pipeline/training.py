@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import ModelFailed, UsageError
-from pipeline.core.model import Dataset, ModelSpec, Split, labels_of, predicted_classes
+from pipeline.core.model import Dataset, ModelSpec, Split, labels_of, predicted_classes, targets_of
 from pipeline.core.progress import Observer, Progress, nobody
 from pipeline.core.signature import Tensors
 
@@ -90,10 +90,15 @@ def train(
     )
     reference = reference_answers(model, spec, dataset.test.inputs)
     accuracy = _accuracy(spec, dataset.test, reference)
-    _check_floor(spec, accuracy, epochs)
+    errors = _errors(spec, dataset.test, reference)
+    if epochs >= spec.epochs:
+        _check_floor(spec, accuracy, epochs)
+        _check_ceilings(spec, errors, epochs)
     seconds = time.perf_counter() - started
-    if accuracy is not None:
-        observer(Progress(stage=STAGE, message=f"test accuracy {accuracy:.2%}", done=epochs, total=epochs))
+    figures = [] if accuracy is None else [f"test accuracy {accuracy:.2%}"]
+    figures += [f"test error of {name} {error:.4g}" for name, error in errors.items()]
+    if figures:
+        observer(Progress(stage=STAGE, message=", ".join(figures), done=epochs, total=epochs))
     return Trained(
         model=model,
         dataset=dataset,
@@ -146,13 +151,36 @@ def _accuracy(spec: ModelSpec, test: Split, reference: Tensors) -> float | None:
 
 
 def _check_floor(spec: ModelSpec, accuracy: float | None, epochs: int) -> None:
-    if accuracy is None or spec.accuracy_floor is None or accuracy >= spec.accuracy_floor or epochs < spec.epochs:
+    if accuracy is None or spec.accuracy_floor is None or accuracy >= spec.accuracy_floor:
         return
     raise ModelFailed(
         f"model {spec.name}: test accuracy {accuracy:.2%} after {epochs} epochs, below its floor of "
         f"{spec.accuracy_floor:.2%}",
         hint=f"try `tripoint train {spec.name} --epochs {2 * epochs}` or another --seed",
     )
+
+
+def _errors(spec: ModelSpec, test: Split, reference: Tensors) -> dict[str, float]:
+    """The mean absolute error of each output that is to meet given values."""
+    return {
+        name: float(np.mean(np.abs(reference[name].astype(np.float64) - target)))
+        for name, target in targets_of(spec, test, reference).items()
+    }
+
+
+def _check_ceilings(spec: ModelSpec, errors: Mapping[str, float], epochs: int) -> None:
+    for name, ceiling in spec.error_ceilings.items():
+        if name not in errors:
+            raise ModelFailed(
+                f"model {spec.name}: error_ceilings names `{name}`, which is no output with values to meet",
+                hint=f"those are {', '.join(errors) or 'none: the test split has no such targets'}",
+            )
+        if not errors[name] <= ceiling:
+            raise ModelFailed(
+                f"model {spec.name}: mean absolute error of `{name}` {errors[name]:.4g} after {epochs} epochs, "
+                f"above its ceiling of {ceiling:g}",
+                hint=f"try `tripoint train {spec.name} --epochs {2 * epochs}` or another --seed",
+            )
 
 
 def _epoch_of(checkpoints: Path) -> int:
@@ -171,10 +199,10 @@ def _shuffled_batches(train: Split, *, batch_size: int, seed: int, epochs: range
     def rows_of_epoch(order: Any) -> Any:
         return tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
 
-    def samples_of(rows: Any) -> tuple[Any, Any]:
-        inputs = {name: tf.gather(array, rows) for name, array in train.inputs.items()}
-        targets = {name: tf.gather(array, rows) for name, array in train.targets.items()}
-        return _bare_if_single(inputs), _bare_if_single(targets)
+    parts = [train.inputs, train.targets, *([] if train.weights is None else [train.weights])]
+
+    def samples_of(rows: Any) -> tuple[Any, ...]:
+        return tuple(_bare_if_single({name: tf.gather(array, rows) for name, array in part.items()}) for part in parts)
 
     return tf.data.Dataset.from_tensor_slices(orders).flat_map(rows_of_epoch).map(samples_of).prefetch(8)
 

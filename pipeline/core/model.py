@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.signature import Tensors
+from pipeline.core.signature import Tensors, TensorSpec
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Split:
-    """Samples by input name and what they should give by output name, the first dimension counting samples."""
+    """Samples by input name and what they should give by output name, the first dimension counting samples.
+
+    `weights` say, by output name, how much each sample counts in training (float, [samples]): 0 where nobody knows what
+    it should give. All outputs have weights, or none has.
+    """
 
     inputs: Tensors
     targets: Tensors
+    weights: Tensors | None = None
 
     @property
     def count(self) -> int:
@@ -56,8 +61,9 @@ class Demo:
 class ModelSpec:
     """One model: how to build it compiled, its data, and how long to train it.
 
-    `build` is called after the seeds are set. `accuracy_floor` is the share of right answers on the test split below
-    which training counts as failed.
+    `build` is called after the seeds are set. `inputs` are needed for a model that does not say what its inputs are, a
+    subclassed `keras.Model`, and ignored for others. Training counts as failed when the share of right answers on the
+    test split is below `accuracy_floor`, or the mean absolute error of an output above its `error_ceilings`.
     """
 
     name: str
@@ -68,8 +74,10 @@ class ModelSpec:
     epochs: int
     batch_size: int
     seed: int = 0
+    inputs: tuple[TensorSpec, ...] = ()
     scores: ClassScores | None = None
     accuracy_floor: float | None = None
+    error_ceilings: Mapping[str, float] = field(default_factory=dict)
     demo: Demo | None = None
 
 
