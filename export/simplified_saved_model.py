@@ -1,6 +1,6 @@
-"""A SavedModel as the converters take it best: the same answers, without what only a server needs or nobody does.
+"""A SavedModel's functions without what only a server needs or nobody does; they answer the same.
 
-Two things are rewritten, in a copy that lives for one conversion:
+Two things are rewritten, for every converter:
 
 - *Reshapes are settled.* Keras 3 writes Flatten and Reshape with a target that is put together at run time,
   `[shape(x)[0], 128]`. In TFLite that makes a tensor of unknown size, and tflite-runtime 2.14 then applies XNNPACK to
@@ -12,35 +12,14 @@ Two things are rewritten, in a copy that lives for one conversion:
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-_MODEL_FILE = "saved_model.pb"
-_KEPT = ("variables", "assets")
 
-
-@contextmanager
-def simplified(saved_model: Path, *, scratch: Path) -> Iterator[Path]:
-    """Yield a SavedModel that answers the same; it lies in `scratch` and is gone afterwards.
-
-    Its variables and assets are the original's, by link.
-    """
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    content = saved_model_pb2.SavedModel.FromString((saved_model / _MODEL_FILE).read_bytes())
-    for meta_graph in content.meta_graphs:
-        for function in meta_graph.graph_def.library.function:
-            _settle_reshapes(function)
-            _pass_on_checked(function)
-    with tempfile.TemporaryDirectory(prefix="simplified-", dir=scratch) as folder:
-        for part in _KEPT:
-            if (saved_model / part).exists():
-                Path(folder, part).symlink_to((saved_model / part).resolve())
-        Path(folder, _MODEL_FILE).write_bytes(content.SerializeToString(deterministic=True))
-        yield Path(folder)
+def simplify(function: Any) -> None:
+    """Change a FunctionDef of a SavedModel, in place; it answers the same."""
+    _settle_reshapes(function)
+    _pass_on_checked(function)
 
 
 def _pass_on_checked(function: Any) -> None:

@@ -1,73 +1,155 @@
-"""A SavedModel as a TF.js graph model, with weights in one of four precisions."""
+"""A SavedModel as a TF.js graph model, with weights in one of four precisions.
+
+The graph is optimized by the converter's own passes, without its large constants (`tfjs_graph.py`), and written here:
+on its way through the converter everything is copied ten times. A model whose graph cannot stand alone takes that way.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from export.kept_signature import check_kept
-from export.simplified_saved_model import simplified
+from export.layers_by_name import belongs_to, check_all_found
+from export.lowered_saved_model import Used, lowered
 from export.tensorflowjs_import import graph_model_converter
 from export.tfjs_booleans import widen_booleans
 from export.tfjs_control_inputs import drop_control_inputs
 from export.tfjs_fused import take_fusions_apart
-from export.tfjs_kept_float import quantize_but
+from export.tfjs_graph import TfjsGraph, UnsupportedOperations, tfjs_graph
 from export.tfjs_signature import named_after, signature_of_tfjs
-from pipeline.core.artifact import Precision
+from export.tfjs_weights import read_weights, write_weights
+from pipeline.core.artifact import TFJS_PRECISIONS, Format, Precision
 from pipeline.core.errors import ConversionFailed
 from pipeline.core.signature import Signature
 
 MODEL_FILE = "model.json"
-# TF.js's own quantization stores weights small and widens them to float32 when it loads them. "*" means all weights.
-_QUANTIZATION = {
-    Precision.FLOAT32: None,
-    Precision.FLOAT16: {"float16": "*"},
-    Precision.UINT16: {"uint16": "*"},
-    Precision.UINT8: {"uint8": "*"},
-}
+_HINT = "the layer that holds the operation named has to be written without it for TF.js"
+
+# A model.json as a dictionary, its manifest not yet true, and the weights by name, float32.
+_Model: TypeAlias = tuple[dict[str, Any], Iterable[tuple[str, NDArray[Any]]]]
 
 
 def tfjs_from_saved_model(
-    saved_model: Path, *, into: Path, signature: Signature, precision: Precision, keep_float: Sequence[str] = ()
-) -> None:
-    """Convert one signature to `<into>/model.json` and weight shards beside it.
+    saved_model: Path,
+    *,
+    into: Path,
+    signature: Signature,
+    precision: Precision,
+    keep_float: Sequence[str] = (),
+    lowering: bool = True,
+) -> tuple[Used, ...]:
+    """Convert one signature to `<into>/model.json` and weight shards beside it; return the lowerings that it took.
 
     `keep_float` names layers whose weights stay float32. Raises ConversionFailed for operations that TF.js does not
     have, for a precision that it does not have, a layer that is not there, and when what was written has another
     signature.
     """
     label = f"{saved_model.parent.name} tfjs {precision}"
-    if precision not in _QUANTIZATION:
-        raise ConversionFailed(
-            f"{label}: TF.js stores weights as {', '.join(_QUANTIZATION)}", hint="correct convert.tfjs in tripoint.toml"
-        )
-    selective = len(keep_float) > 0 and precision is not Precision.FLOAT32
-    with simplified(saved_model, scratch=into) as folder:
+    _check_precision(precision, label)
+    with (
+        lowered(saved_model, scratch=into, target=Format.TFJS, lowering=lowering) as source,
+        tempfile.TemporaryDirectory(prefix="converter-", dir=into) as scratch,
+    ):
         try:
-            graph_model_converter().convert_tf_saved_model(
-                str(folder),
-                str(into),
-                signature_def=signature.name,
-                saved_model_tags="serve",
-                quantization_dtype_map=None if selective else _QUANTIZATION[precision],
+            graph = tfjs_graph(source.folder, signature.name)
+            model, weights = (
+                _by_the_converter(source.folder, Path(scratch), signature.name) if graph is None else _ours(graph)
             )
+        except UnsupportedOperations as error:
+            raise ConversionFailed(f"{label}: {error}", hint=_HINT) from error
         except Exception as error:  # the converter raises plain Exception, too
             raise ConversionFailed(
                 f"{label}: TF.js's converter refused the model: {' '.join(str(error).split()) or type(error).__name__}",
-                hint="the layer that holds the operation named has to be written without it for TF.js",
+                hint=_HINT,
             ) from error
-        model = json.loads((into / MODEL_FILE).read_text())
-        model["signature"] = named_after(folder, signature.name, model["signature"])
         model["modelTopology"] = _as_tfjs_runs_it(model["modelTopology"])
-    if selective:
-        model["weightsManifest"] = quantize_but(
-            model["weightsManifest"], keep_float, dtype=precision, folder=into, label=label
+        check_kept(signature_of_tfjs(model["signature"], signature.name), signature, label=label)
+        _write(model, weights, into=into, precision=precision, keep_float=keep_float, label=label)
+    return source.used
+
+
+def tfjs_from_tfjs(
+    source: Path, *, into: Path, model_name: str, precision: Precision, keep_float: Sequence[str] = ()
+) -> None:
+    """Write the float32 graph model in the folder `source` once more, with its weights in another precision.
+
+    Raises ConversionFailed for a precision that TF.js does not have, and a layer that is not there.
+    """
+    label = f"{model_name} tfjs {precision}"
+    _check_precision(precision, label)
+    model = json.loads((source / MODEL_FILE).read_text())
+    weights = read_weights(source, model["weightsManifest"])
+    _write(model, weights, into=into, precision=precision, keep_float=keep_float, label=label)
+
+
+def _check_precision(precision: Precision, label: str) -> None:
+    if precision not in TFJS_PRECISIONS:
+        raise ConversionFailed(
+            f"{label}: TF.js stores weights as {', '.join(TFJS_PRECISIONS)}",
+            hint="correct convert.tfjs in tripoint.toml",
         )
-    check_kept(signature_of_tfjs(model["signature"], signature.name), signature, label=label)
-    # The converter's order of attributes differs from run to run; sorted, the same model gives the same file.
-    (into / MODEL_FILE).write_text(json.dumps(model, sort_keys=True))
+
+
+def _write(
+    model: dict[str, Any],
+    weights: Iterable[tuple[str, NDArray[Any]]],
+    *,
+    into: Path,
+    precision: Precision,
+    keep_float: Sequence[str],
+    label: str,
+) -> None:
+    named = list(weights)
+    if keep_float and precision is not Precision.FLOAT32:
+        check_all_found(keep_float, [name for name, _ in named], label=label)
+    try:
+        manifest = write_weights(named, into=into, precision=precision, kept=lambda name: belongs_to(name, keep_float))
+    except ValueError as error:
+        raise ConversionFailed(f"{label}: {error}", hint="let the layer compute in float32") from error
+    # Sorted, because the converter's order of attributes differs from run to run.
+    (into / MODEL_FILE).write_text(json.dumps({**model, "weightsManifest": manifest}, sort_keys=True))
+
+
+def _ours(converted: TfjsGraph) -> _Model:
+    from google.protobuf.json_format import MessageToDict
+
+    weights = list(_taken_out(converted))
+    model = {
+        "format": "graph-model",
+        "generatedBy": converted.tensorflow_version,
+        "convertedBy": graph_model_converter().common.get_converted_by(),
+        "signature": MessageToDict(converted.signature),
+        "modelTopology": MessageToDict(converted.graph),
+    }
+    return model, weights
+
+
+def _taken_out(converted: TfjsGraph) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Every constant in the order of the graph, which keeps their dtypes and shapes only."""
+    for node in converted.graph.node:
+        if node.op == "Const":
+            value = converted.large.value(node)
+            tensor = node.attr["value"].tensor
+            for field, _ in tensor.ListFields():
+                if field.name not in ("dtype", "tensor_shape"):
+                    tensor.ClearField(field.name)
+            yield node.name, np.asarray(value)
+
+
+def _by_the_converter(folder: Path, scratch: Path, signature_name: str) -> _Model:
+    graph_model_converter().convert_tf_saved_model(
+        str(folder), str(scratch), signature_def=signature_name, saved_model_tags="serve"
+    )
+    model = json.loads((scratch / MODEL_FILE).read_text())
+    model["signature"] = named_after(folder, signature_name, model["signature"])
+    return model, read_weights(scratch, model["weightsManifest"])
 
 
 def _as_tfjs_runs_it(topology: dict[str, Any]) -> dict[str, Any]:

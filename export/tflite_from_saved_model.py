@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, assert_never
@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.kept_signature import check_kept
-from export.simplified_saved_model import simplified
+from export.lowered_saved_model import Used, lowered, operations_lowered_when_refused
+from export.tflite_converter import tflite_converter
 from export.tflite_kept_float import SELECTIVE_PRECISIONS, quantized_but
 from export.tflite_signature import signature_of_tflite
-from pipeline.core.artifact import Precision
+from pipeline.core.artifact import Format, Precision
 from pipeline.core.errors import ConversionFailed
 from pipeline.core.signature import Signature, Tensors, TensorSpec, batches, sample_count
 
@@ -31,38 +32,67 @@ def tflite_from_saved_model(
     precision: Precision,
     representative: Tensors,
     keep_float: Sequence[str] = (),
-) -> None:
+    lowering: bool = True,
+) -> tuple[Used, ...]:
     """Convert one signature to the file `into`, with built-in operations only.
 
     Inputs and outputs are left as they are; int8-io alone makes int8 of those that are float32. `representative` are
     real samples, from which integer quantization takes its ranges, and `keep_float` the layers that int8 and int8-io
-    leave in float; the other precisions take no notice of it. Raises ConversionFailed when the converter refuses, a
-    layer is not there, or what was written has another signature.
+    leave in float; the other precisions take no notice of it. Returns the lowerings that the conversion took. Raises
+    ConversionFailed when the converter refuses, a layer is not there, or what was written has another signature.
     """
     import tensorflow as tf
-    from tensorflow.lite.python.convert import ConverterError
 
     label = f"{saved_model.parent.name} tflite {precision}"
-    with simplified(saved_model, scratch=into.parent) as folder:
-        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[signature.name])
-        _set_precision(tf, converter, precision, signature.name, representative)
-        selective = len(keep_float) > 0 and precision in SELECTIVE_PRECISIONS
-        converter._experimental_calibrate_only = selective  # noqa: SLF001  # no other way to quantize selectively
-        try:
+    selective = len(keep_float) > 0 and precision in SELECTIVE_PRECISIONS
+
+    def attempt(refused: frozenset[str]) -> tuple[bytes, tuple[Used, ...]]:
+        with lowered(
+            saved_model, scratch=into.parent, target=Format.TFLITE, lowering=lowering, refused=refused
+        ) as source:
+            converter = tflite_converter(source.folder, signature.name)
+            _set_precision(tf, converter, precision, signature.name, representative)
+            converter._experimental_calibrate_only = selective  # noqa: SLF001  # no other way to quantize selectively
             with warnings.catch_warnings():
                 # The quantizer itself still uses it; the warning is not for us.
                 warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
                 content = converter.convert()
                 if selective:
                     content = quantized_but(content, keep_float, precision=precision, label=label)
-        except (ConverterError, ValueError, RuntimeError, tf.errors.OpError) as error:
-            gist = _gist(str(error))
-            raise ConversionFailed(
-                f"{label}: TFLite's converter refused the model: {gist}", hint=_hint(gist)
-            ) from error
+            return content, source.used
+
+    content, used = _converted(attempt, label, lowering=lowering)
     want = _in_integers(signature) if precision is Precision.INT8_IO else signature
     check_kept(signature_of_tflite(content, signature.name, label=label), want, label=label)
     into.write_bytes(content)
+    return used
+
+
+def _converted(
+    attempt: Callable[[frozenset[str]], tuple[bytes, tuple[Used, ...]]], label: str, *, lowering: bool
+) -> tuple[bytes, tuple[Used, ...]]:
+    """What the attempt gives; after a refusal, what another gives that knows of it, as long as that helps."""
+    import tensorflow as tf
+    from tensorflow.lite.python.convert import ConverterError
+
+    lowered_when_refused = operations_lowered_when_refused(Format.TFLITE) if lowering else frozenset()
+    refused: frozenset[str] = frozenset()
+    while True:
+        try:
+            return attempt(refused)
+        except (ConverterError, ValueError, RuntimeError, tf.errors.OpError) as error:
+            news = (operations_in(str(error)) & lowered_when_refused) - refused
+            if not news:
+                gist = _gist(str(error))
+                raise ConversionFailed(
+                    f"{label}: TFLite's converter refused the model: {gist}", hint=_hint(gist)
+                ) from error
+            refused |= news
+
+
+def operations_in(text: str) -> frozenset[str]:
+    """The operations of TensorFlow that the converter's message names."""
+    return frozenset(re.findall(r"'tf\.(\w+)' op", text))
 
 
 def _in_integers(signature: Signature) -> Signature:

@@ -54,6 +54,7 @@ class ExportConfig(_Table, frozen=True):
 class ConvertConfig(_Table, frozen=True):
     tflite: tuple[Precision, ...] = _USUAL_TFLITE
     tfjs: tuple[Precision, ...] = _USUAL_TFJS
+    lowering: bool = True
     representative_samples: int = 200
 
 

@@ -200,33 +200,50 @@ class Planner:
                 precision=precision,
                 trained=trained.path,
                 keep_float=self._keep_float,
+                lowering=self.config.convert.lowering,
             )
 
         return self._conversion(Format.TFLITE, precision, make)
 
     def tfjs(self, precision: Precision) -> Step:
+        """The graph in float32, or that with its weights in another precision: finding the graph is what takes long."""
+
         def make(needs: Sequence[Entry], making: Making) -> None:
-            _, exported = needs
-            making.facts |= (
-                self.workers.executor(TFJS_WORKER)
-                .submit(
+            exported = needs[1]
+            worker = self.workers.executor(TFJS_WORKER)
+            if precision is Precision.FLOAT32:
+                made = worker.submit(
                     stages.tfjs_into,
                     making.folder,
                     saved_model_folder(exported),
                     signature=exported.facts["signature"],
+                    lowering=self.config.convert.lowering,
+                )
+            else:
+                made = worker.submit(
+                    stages.tfjs_again_into,
+                    making.folder,
+                    needs[2].path,
+                    name=self.file.name,
                     precision=precision,
                     keep_float=self._keep_float,
                 )
-                .result()
-            )
+            making.facts |= made.result()
 
-        return self._conversion(Format.TFJS, precision, make)
+        graph = () if precision is Precision.FLOAT32 else (convert_step(Format.TFJS, Precision.FLOAT32),)
+        return self._conversion(Format.TFJS, precision, make, graph)
 
-    def _conversion(self, kind: Format, precision: Precision, make: Callable[[Sequence[Entry], Making], None]) -> Step:
+    def _conversion(
+        self,
+        kind: Format,
+        precision: Precision,
+        make: Callable[[Sequence[Entry], Making], None],
+        further: tuple[str, ...] = (),
+    ) -> Step:
         name = convert_step(kind, precision)
 
         def recipe(needs: Sequence[Entry]) -> Recipe:
-            trained, exported = needs
+            trained, exported, *others = needs
             # Only full integer quantization looks at data.
             data = trained.files[stages.REPRESENTATIVE_FILE] if precision in CALIBRATED_PRECISIONS else None
             return self._recipe(
@@ -234,13 +251,14 @@ class Planner:
                 sources=["export"],
                 tools=["tensorflow", "tensorflowjs"],
                 settings={
-                    "made_from": exported.digest,
+                    "made_from": [exported.digest, *(other.digest for other in others)],
+                    "lowering": self.config.convert.lowering,
                     "representative": data,
                     "keep_float": [] if precision is Precision.FLOAT32 else list(self._keep_float),
                 },
             )
 
-        return Step(name=name, needs=(self.origin, EXPORT), recipe=recipe, make=make)
+        return Step(name=name, needs=(self.origin, EXPORT, *further), recipe=recipe, make=make)
 
     def record(self, cell: Cell, session: Callable[[], Session]) -> Step:
         """Run the cell's artifact; `session` is called in the runtime's own lane."""

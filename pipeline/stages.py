@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -149,20 +149,22 @@ def tflite_into(
     precision: Precision,
     trained: Path,
     keep_float: tuple[str, ...],
+    lowering: bool,
 ) -> Facts:
     """Convert to `<folder>/<name>-<precision>.tflite`."""
     from export.tflite_from_saved_model import tflite_from_saved_model
 
     file = folder / f"{name}-{precision}.tflite"
-    tflite_from_saved_model(
+    used = tflite_from_saved_model(
         saved_model,
         into=file,
         signature=Signature.from_json(signature),
         precision=precision,
         representative=representative_of(trained),
         keep_float=keep_float,
+        lowering=lowering,
     )
-    return {"file": file.name}
+    return {"file": file.name, "lowerings": [asdict(one) for one in used]}
 
 
 def warm_tfjs() -> None:
@@ -172,17 +174,25 @@ def warm_tfjs() -> None:
     graph_model_converter()
 
 
-def tfjs_into(
-    folder: Path, saved_model: Path, *, signature: Facts, precision: Precision, keep_float: tuple[str, ...]
-) -> Facts:
-    """Convert to a graph model, `<folder>/model.json` and its weight shards."""
+def tfjs_into(folder: Path, saved_model: Path, *, signature: Facts, lowering: bool) -> Facts:
+    """Convert to a graph model, `<folder>/model.json` and its weight shards, float32."""
     from export.tfjs_from_saved_model import tfjs_from_saved_model
 
-    tfjs_from_saved_model(
+    used = tfjs_from_saved_model(
         saved_model,
         into=folder,
         signature=Signature.from_json(signature),
-        precision=precision,
-        keep_float=keep_float,
+        precision=Precision.FLOAT32,
+        lowering=lowering,
     )
+    return {"lowerings": [asdict(one) for one in used]}
+
+
+def tfjs_again_into(
+    folder: Path, graph_model: Path, *, name: str, precision: Precision, keep_float: tuple[str, ...]
+) -> Facts:
+    """Write the float32 graph model with its weights in another precision."""
+    from export.tfjs_from_saved_model import tfjs_from_tfjs
+
+    tfjs_from_tfjs(graph_model, into=folder, model_name=name, precision=precision, keep_float=keep_float)
     return {}

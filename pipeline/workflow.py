@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias, assert_never
 from pipeline import stages
 from pipeline.adoption import ADOPT
 from pipeline.config import Config
+from pipeline.core.artifact import Precision
 from pipeline.core.errors import EnvironmentProblem, UsageError
 from pipeline.core.outcome import Errored, Outcome, Skipped
 from pipeline.core.progress import Observer
@@ -125,6 +126,7 @@ def run_steps(job: Job, *, observer: Observer) -> Ran:
 def _wanted(steps: Sequence[Step], job: Job, chosen: Sequence[Cell]) -> list[Step]:
     """Up to the last stage asked for, and no conversion that none of the chosen targets consumes."""
     consumed = {cell.artifact_step for cell in chosen}
+    consumed |= {need for step in steps if step.name in consumed for need in step.needs}
 
     def wanted(step: Step) -> bool:
         match job.until:
@@ -159,10 +161,12 @@ def _steps(planner: Planner, runnable: Sequence[Cell], lanes: SessionOf) -> list
     def session_of(cell: Cell) -> Callable[[], Session]:
         return lambda: lanes[cell.target.runtime].session
 
+    # The other precisions are written from the graph in float32.
+    tfjs = dict.fromkeys((Precision.FLOAT32, *config.convert.tfjs)) if config.convert.tfjs else ()
     return [
         planner.reference(),
         planner.export(),
-        *(planner.tfjs(precision) for precision in config.convert.tfjs),
+        *(planner.tfjs(precision) for precision in tfjs),
         *(planner.tflite(precision) for precision in config.convert.tflite),
         *(planner.record(cell, session_of(cell)) for cell in runnable),
     ]

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export.simplified_saved_model import simplified
+from export.lowered_saved_model import lowered
 from export.tflite_from_saved_model import tflite_from_saved_model
 from export.tflite_kept_float import SELECTIVE_PRECISIONS
 from export.tflite_signature import signature_of_tflite
-from pipeline.core.artifact import TFLITE_PRECISIONS, Artifact, Precision
+from pipeline.core.artifact import TFLITE_PRECISIONS, Artifact, Format, Precision
 from pipeline.core.errors import ConversionFailed
 from pipeline.core.signature import Tensors
 from tests.integration.exported import Exported, export, tflite
@@ -135,8 +135,8 @@ def test_simplified_models_answer_the_same(small: Exported, pairs: Exported, tmp
     for exported in (small, pairs):
         feed = {name: tf.constant(array) for name, array in exported.samples.items()}
         whole = tf.saved_model.load(str(exported.saved_model.path)).signatures["serving_default"](**feed)
-        with simplified(exported.saved_model.path, scratch=tmp_path) as folder:
-            simple = tf.saved_model.load(str(folder)).signatures["serving_default"](**feed)
+        with lowered(exported.saved_model.path, scratch=tmp_path, target=Format.TFLITE, lowering=False) as source:
+            simple = tf.saved_model.load(str(source.folder)).signatures["serving_default"](**feed)
             for name, tensor in whole.items():
                 np.testing.assert_array_equal(simple[name].numpy(), tensor.numpy())
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,53 @@
+"""ResizeBicubic as two products with constant matrices: neither TF.js nor TFLite has it.
+
+Resizing is linear and takes rows and columns apart, so resizing the unit matrix, by TensorFlow itself, gives both.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.lowering.body import Body
+from export.lowering.lowering import Lowering, When
+from pipeline.core.artifact import Format
+
+
+def _rewrite(body: Body, node: Any) -> bool:
+    import tensorflow as tf
+
+    images, size_name = body.inputs(node)
+    shape, size = body.shape(images), body.constant(size_name)
+    given = [one for one in shape[1:3] if one is not None] if shape is not None else []
+    if size is None or len(given) != 2:
+        return False
+    options = {key: node.attr[key].b for key in ("align_corners", "half_pixel_centers")}
+    rows, columns = (_matrix(old, new, options) for old, new in zip(given, size.tolist(), strict=True))
+
+    def resized(x: Any, _size: Any) -> Any:
+        # [batch, height, width, channels], height and width each brought to the end in turn.
+        tall = tf.matmul(tf.transpose(tf.cast(x, tf.float32), [0, 3, 2, 1]), rows, transpose_b=True)
+        return tf.transpose(tf.matmul(tf.transpose(tall, [0, 1, 3, 2]), columns, transpose_b=True), [0, 2, 3, 1])
+
+    body.replace(node, resized)
+    return True
+
+
+def _matrix(given: int, wanted: int, options: dict[str, bool]) -> NDArray[np.float32]:
+    """[wanted, given], float32."""
+    import tensorflow as tf
+
+    unit = np.eye(given, dtype=np.float32)[np.newaxis, :, :, np.newaxis]
+    resized = tf.raw_ops.ResizeBicubic(images=unit, size=[wanted, given], **options)
+    return np.asarray(resized[0, :, :, 0], np.float32)
+
+
+BICUBIC = Lowering(
+    name="bicubic",
+    operations=frozenset({"ResizeBicubic"}),
+    becomes="two matrix products",
+    when={Format.TFLITE: When.ALWAYS, Format.TFJS: When.ALWAYS},
+    rewrite=_rewrite,
+)

@@ -1,0 +1,141 @@
+"""A function of a SavedModel as lowerings see it: nodes, shapes, constants, and putting something in a node's place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.lowering.places import input_types, output_places
+
+# One size a dimension, None where it is not known; None for a tensor of unknown rank.
+Shape: TypeAlias = tuple[int | None, ...] | None
+
+
+class Body:
+    """One FunctionDef, changed in place. Its nodes name their inputs `node:argument:index`, or as an argument."""
+
+    def __init__(self, function: Any, library: Any) -> None:
+        self._function = function
+        self._library = library
+        self._by_name = {node.name: node for node in function.node_def}
+
+    def nodes(self) -> list[Any]:
+        """The NodeDefs as they are now, in the order of the graph."""
+        return list(self._function.node_def)
+
+    def inputs(self, node: Any) -> list[str]:
+        """What the node computes on, without the nodes that it only waits for."""
+        return [name for name in node.input if not name.startswith("^")]
+
+    def shape(self, reference: str) -> Shape:
+        """The shape that TensorFlow inferred when the model was exported."""
+        maker, _, place = reference.partition(":")
+        if place:
+            node = self._by_name[maker]
+            return _shape_in(node.attr, output_places(node).index(place))
+        position = [argument.name for argument in self._function.signature.input_arg].index(maker)
+        return _shape_in(self._function.arg_attr[position].attr, 0)
+
+    def constant(self, reference: str) -> NDArray[Any] | None:
+        """The value of a constant, or None when it is computed or an argument."""
+        import tensorflow as tf
+
+        node = self._by_name.get(reference.partition(":")[0])
+        while node is not None and node.op == "Identity":
+            node = self._by_name.get(node.input[0].partition(":")[0])
+        return None if node is None or node.op != "Const" else np.asarray(tf.make_ndarray(node.attr["value"].tensor))
+
+    def replace(self, node: Any, by: Callable[..., Any]) -> None:
+        """Let the node compute `by(*inputs)`: a call of a function that is traced for the inputs' shapes and dtypes.
+
+        Both converters put the function's body in the place of its call, below the node's own name. `by` returns as
+        many tensors as the node did, of the same dtypes.
+        """
+        import tensorflow as tf
+
+        kinds = input_types(node)
+        before = output_places(node)
+        specs = [
+            tf.TensorSpec(self.shape(name), tf.as_dtype(kind))
+            for name, kind in zip(self.inputs(node), kinds, strict=True)
+        ]
+        traced = tf.function(by, autograph=False).get_concrete_function(*specs)
+        called = type(self._function).FromString(traced.function_def.SerializeToString())
+        called.signature.name = f"lowered_{node.op}_{len(self._library.function)}"
+        self._library.function.extend([*traced.graph.as_graph_def().library.function, called])
+        _keep_only(node, {"_output_shapes"})
+        node.op = "PartitionedCall"
+        node.attr["Tin"].list.type.extend(kinds)
+        node.attr["Tout"].list.type.extend(tensor.dtype.as_datatype_enum for tensor in traced.outputs)
+        node.attr["f"].func.name = called.signature.name
+        self._renamed_outputs(node, before)
+
+    def pass_on(self, node: Any) -> None:
+        """Let the node hand on its first input as it is."""
+        kind, *_ = input_types(node)
+        before = output_places(node)
+        first, *_ = self.inputs(node)
+        node.input[:] = [first, *(name for name in node.input if name.startswith("^"))]
+        _keep_only(node, {"_output_shapes"})
+        node.op = "Identity"
+        node.attr["T"].type = kind
+        self._renamed_outputs(node, before)
+
+    def silence(self, node: Any) -> None:
+        """Let the node do nothing, after what it waited for. Only for nodes whose outputs nobody reads."""
+        node.input[:] = [name for name in node.input if name.startswith("^")]
+        _keep_only(node, set())
+        node.op = "NoOp"
+
+    def unmark(self, name: str, marks: Collection[str]) -> bool:
+        """Take attributes off the function of that name; True when it had any of them."""
+        found = False
+        for function in self._library.function:
+            if function.signature.name == name:
+                for mark in [mark for mark in marks if mark in function.attr]:
+                    del function.attr[mark]
+                    found = True
+        return found
+
+    def prune(self) -> None:
+        """Drop the nodes that neither an output nor an effect asks for."""
+        wanted = [value.partition(":")[0] for value in self._function.ret.values()]
+        wanted += list(self._function.control_ret.values())
+        needed: set[str] = set()
+        while wanted:
+            name = wanted.pop()
+            if name not in needed and name in self._by_name:
+                needed.add(name)
+                wanted += [source.removeprefix("^").partition(":")[0] for source in self._by_name[name].input]
+        for position in reversed(range(len(self._function.node_def))):
+            if self._function.node_def[position].name not in needed:
+                del self._function.node_def[position]
+        # Deleting moves the messages, and what was held of them before may be another now.
+        self._by_name = {node.name: node for node in self._function.node_def}
+
+    def _renamed_outputs(self, node: Any, before: list[str]) -> None:
+        names = {
+            f"{node.name}:{old}": f"{node.name}:{new}" for old, new in zip(before, output_places(node), strict=True)
+        }
+        for consumer in self._function.node_def:
+            for position, name in enumerate(consumer.input):
+                if name in names:
+                    consumer.input[position] = names[name]
+        for key, value in self._function.ret.items():
+            if value in names:
+                self._function.ret[key] = names[value]
+
+
+def _shape_in(attributes: Any, position: int) -> Shape:
+    shapes = attributes["_output_shapes"].list.shape if "_output_shapes" in attributes else ()
+    if position >= len(shapes) or shapes[position].unknown_rank:
+        return None
+    return tuple(None if dimension.size < 0 else int(dimension.size) for dimension in shapes[position].dim)
+
+
+def _keep_only(node: Any, kept: set[str]) -> None:
+    for key in [key for key in node.attr if key not in kept]:
+        del node.attr[key]

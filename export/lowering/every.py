@@ -1,0 +1,36 @@
+"""The list of all lowerings: a new one is a file and a line here."""
+
+from __future__ import annotations
+
+from export.lowering.bicubic import BICUBIC
+from export.lowering.bincount import BINCOUNT
+from export.lowering.bucketize import BUCKETIZE
+from export.lowering.debugging import DEBUGGING
+from export.lowering.einsum import EINSUM
+from export.lowering.elementary import ELEMENTARY
+from export.lowering.erfc import ERFC
+from export.lowering.image_patches import IMAGE_PATCHES
+from export.lowering.inlining import INLINING
+from export.lowering.lowering import Lowering
+from export.lowering.max_pool_3d import MAX_POOL_3D
+from export.lowering.roll import ROLL
+from export.lowering.segment_sum import SEGMENT_SUM
+from export.lowering.space_to_depth import SPACE_TO_DEPTH
+from export.lowering.xlogy import XLOGY
+
+LOWERINGS: tuple[Lowering, ...] = (
+    DEBUGGING,
+    INLINING,
+    ERFC,
+    EINSUM,
+    BUCKETIZE,
+    XLOGY,
+    ROLL,
+    BICUBIC,
+    IMAGE_PATCHES,
+    SPACE_TO_DEPTH,
+    SEGMENT_SUM,
+    MAX_POOL_3D,
+    BINCOUNT,
+    ELEMENTARY,
+)

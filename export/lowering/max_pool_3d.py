@@ -1,0 +1,40 @@
+"""MaxPool3D as two flat poolings, one after the other: TFLite pools in two dimensions only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from export.lowering.body import Body
+from export.lowering.lowering import Lowering, When
+from pipeline.core.artifact import Format
+
+
+def _rewrite(body: Body, node: Any) -> bool:
+    import tensorflow as tf
+
+    shape = body.shape(body.inputs(node)[0])
+    if shape is None or None in shape[1:] or node.attr["data_format"].s not in (b"", b"NDHWC"):
+        return False
+    sizes, strides = (list(node.attr[key].list.i)[1:4] for key in ("ksize", "strides"))
+    padding = node.attr["padding"].s.decode()
+    _, depth, height, width, channels = shape
+
+    def pooled(x: Any) -> Any:
+        planes = tf.reshape(x, [-1, height, width, channels])
+        flat = tf.nn.max_pool2d(planes, sizes[1:], strides[1:], padding)
+        _, rows, columns, _ = flat.shape
+        stacked = tf.reshape(flat, [-1, depth, rows * columns, channels])
+        thin = tf.nn.max_pool2d(stacked, [sizes[0], 1], [strides[0], 1], padding)
+        return tf.reshape(thin, [-1, thin.shape[1], rows, columns, channels])
+
+    body.replace(node, pooled)
+    return True
+
+
+MAX_POOL_3D = Lowering(
+    name="max_pool_3d",
+    operations=frozenset({"MaxPool3D"}),
+    becomes="two flat poolings",
+    when={Format.TFLITE: When.ALWAYS},
+    rewrite=_rewrite,
+)

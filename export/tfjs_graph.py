@@ -1,0 +1,105 @@
+"""A frozen graph optimized for TF.js, by the passes of TF.js's own converter, without its large constants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from export.frozen_graph import FrozenGraph, FrozenSignature
+from export.stand_ins import StandIns
+from export.tensorflowjs_import import graph_model_converter
+from export.tfjs_batch_norms import fold_batch_norms
+
+
+class UnsupportedOperations(Exception):  # named after what happened, like our other errors
+    """Operations that TF.js does not have. `nodes` has the names of those nodes by operation."""
+
+    def __init__(self, nodes: dict[str, list[str]]) -> None:
+        super().__init__(f"TF.js has no {', '.join(sorted(nodes))}")
+        self.nodes = nodes
+
+
+@dataclass(frozen=True, kw_only=True)
+class TfjsGraph:
+    """A GraphDef that TF.js runs, the signature (a SignatureDef) that its tensors have, and its large constants."""
+
+    graph: Any
+    signature: Any
+    large: StandIns
+    tensorflow_version: str
+
+
+def tfjs_graph(saved_model: Path, signature_name: str) -> TfjsGraph | None:
+    """Freeze and optimize one signature, or None when its graph cannot stand alone: it holds tables, for instance.
+
+    Raises UnsupportedOperations.
+    """
+    source = FrozenSignature(saved_model, signature_name)
+    if not source.stands_alone:
+        return None
+    whole: frozenset[str] = frozenset()
+    while True:
+        frozen = source.frozen(whole=whole)
+        signature = _signature(frozen)
+        graph = _optimized(frozen, signature)
+        lost = frozen.large.lost(graph)
+        if not lost:
+            return TfjsGraph(
+                graph=graph, signature=signature, large=frozen.large, tensorflow_version=source.tensorflow_version
+            )
+        # A pass has computed with these stand-ins, or their constants are read nowhere: once more, with their values.
+        whole |= lost
+
+
+def _signature(frozen: FrozenGraph) -> Any:
+    from tensorflow.core.protobuf import meta_graph_pb2
+
+    signature = meta_graph_pb2.SignatureDef()
+    for named, infos in ((frozen.inputs, signature.inputs), (frozen.outputs, signature.outputs)):
+        for name, tensor in named.items():
+            infos[name].name = tensor.name
+            infos[name].dtype = tensor.dtype.as_datatype_enum
+            infos[name].tensor_shape.CopyFrom(tensor.shape.as_proto())
+    return signature
+
+
+def _optimized(frozen: FrozenGraph, signature: Any) -> Any:
+    """What the converter's `optimize_graph` does, step by step."""
+    import tensorflow as tf
+    from tensorflow.core.protobuf import config_pb2
+
+    converter = graph_model_converter()
+    converter.define_transform_graph_func()
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(frozen.graph, name="")
+    for info in signature.outputs.values():
+        graph.add_to_collection("train_op", graph.get_operation_by_name(info.name.split(":")[0]))
+    config = config_pb2.ConfigProto()
+    passes = config.graph_options.rewrite_options
+    _check_operations(converter, frozen.graph)
+    once = ["pruning", "constfold", "arithmetic", "dependency"]
+    passes.optimizers[:] = [*once, *once]
+    optimized = converter._run_grappler(config, graph.as_graph_def(), graph, signature)  # noqa: SLF001  # its own steps
+    optimized = fold_batch_norms(optimized, frozen.large)
+    optimized = converter.normalize_bias_add.normalize_bias_add_op(optimized)
+    for node in optimized.node:
+        # TensorFlow fuses these for the CPU only.
+        if node.op in ("Conv2D", "MatMul"):
+            node.device = "/device:CPU:0"
+    passes.optimizers[:] = ["remap", "constfold", "arithmetic", "dependency"]
+    optimized = converter._run_grappler(config, optimized, graph, signature)  # noqa: SLF001  # as above
+    optimized = converter._remove_unused_control_flow_inputs(optimized)  # noqa: SLF001  # as above
+    optimized = converter.fuse_prelu.fuse_ops_for_prelu(optimized)
+    optimized = converter.fuse_depthwise_conv2d.fuse_depthwise_conv2d(optimized)
+    optimized = converter.fuse_prelu.fuse_prelu_with_fused_conv2d_or_matmul(optimized)
+    _check_operations(converter, optimized)
+    return optimized
+
+
+def _check_operations(converter: Any, graph: Any) -> None:
+    unsupported = converter.validate(graph, skip_op_check=False, strip_debug_ops=False)
+    if unsupported:
+        raise UnsupportedOperations(
+            {name: [node.name for node in graph.node if node.op == name] for name in sorted(unsupported)}
+        )

@@ -1,0 +1,157 @@
+"""The weights of a TF.js graph model: shards of four megabytes, and the manifest that says what lies in them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.tensorflowjs_import import graph_model_converter
+from pipeline.core.artifact import Precision
+
+Manifest = list[dict[str, Any]]
+
+# What browsers cache without ado: the converter's own size.
+_SHARD_BYTES = 4 * 1024 * 1024
+# A large weight is quantized piece by piece: whole, in float64, it would take three times its size.
+_PIECE_ELEMENTS = 1024 * 1024
+# TF.js has no others; the converter narrows these alike.
+_NARROWED = {"float16": "float32", "float64": "float32", "int64": "int32", "complex128": "complex64"}
+_KEPT = ("float32", "int32", "complex64", "uint8", "uint16", "bool")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stored:
+    """One weight: its entry in the manifest, how many bytes it takes, and the bytes in pieces."""
+
+    entry: Mapping[str, Any]
+    size: int
+    pieces: Iterable[memoryview]
+
+
+def write_weights(
+    weights: Iterable[tuple[str, NDArray[Any]]],
+    *,
+    into: Path,
+    precision: Precision,
+    kept: Callable[[str], bool] = lambda _: False,
+) -> Manifest:
+    """Write the shards into the folder and return the manifest; weights that `kept` is true of stay float32.
+
+    Raises ValueError for a dtype that TF.js lacks.
+    """
+    stored = [_stored(name, array, Precision.FLOAT32 if kept(name) else precision) for name, array in weights]
+    shards = math.ceil(sum(one.size for one in stored) / _SHARD_BYTES)
+    paths = [f"group1-shard{number}of{shards}.bin" for number in range(1, shards + 1)]
+    _write_shards((piece for one in stored for piece in one.pieces), [into / path for path in paths])
+    return [{"paths": paths, "weights": [dict(one.entry) for one in stored]}]
+
+
+def read_weights(folder: Path, manifest: Manifest) -> Iterator[tuple[str, NDArray[Any]]]:
+    """The weights of a model that was written in float32, in the manifest's order."""
+    for group in manifest:
+        content = _joined([folder / path for path in group["paths"]])
+        for entry in group["weights"]:
+            if entry["dtype"] == "string":
+                array, size = _strings(content, math.prod(entry["shape"]))
+            else:
+                size = math.prod(entry["shape"]) * np.dtype(entry["dtype"]).itemsize
+                array = np.frombuffer(content[:size], entry["dtype"])
+            yield entry["name"], array.reshape(entry["shape"])
+            content = content[size:]
+
+
+def _strings(content: memoryview, count: int) -> tuple[NDArray[Any], int]:
+    texts, start = [], 0
+    for _ in range(count):
+        length = int.from_bytes(content[start : start + 4], "little")
+        texts.append(bytes(content[start + 4 : start + 4 + length]))
+        start += 4 + length
+    array = np.empty(count, object)
+    array[:] = texts
+    return array, start
+
+
+def _stored(name: str, array: NDArray[Any], precision: Precision) -> _Stored:
+    if array.dtype.kind in "OSU":
+        text = b"".join(_counted(value) for value in array.reshape(-1).tolist())
+        entry = {"name": name, "shape": list(array.shape), "dtype": "string"}
+        return _Stored(entry=entry, size=len(text), pieces=[memoryview(text)])
+    data = array.astype(_NARROWED[array.dtype.name]) if array.dtype.name in _NARROWED else array
+    if data.dtype.name not in _KEPT:
+        raise ValueError(f"TF.js has no {data.dtype.name}, which the constant {name} is")
+    entry = {"name": name, "shape": list(data.shape), "dtype": data.dtype.name}
+    if data.dtype != np.float32 or precision is Precision.FLOAT32:
+        flat = np.ascontiguousarray(data).reshape(-1)
+        return _Stored(entry=entry, size=flat.nbytes, pieces=[_bytes_of(flat)])
+    kind = np.dtype(str(precision))
+    scaling = {} if kind == np.float16 else _scaling(data, kind)
+    quantization = {"dtype": kind.name, "original_dtype": "float32", **scaling}
+    return _Stored(
+        entry={**entry, "quantization": quantization},
+        size=data.size * kind.itemsize,
+        pieces=_Quantized(data.reshape(-1), kind, scaling),
+    )
+
+
+def _scaling(data: NDArray[Any], kind: np.dtype[Any]) -> dict[str, float]:
+    """Offset and step of the affine quantization, by the converter's own rule, which represents zero exactly."""
+    least, most = (float(data.min()), float(data.max())) if data.size else (0.0, 0.0)
+    if least == most:
+        return {"min": least, "scale": 1.0}
+    rule = graph_model_converter().write_weights.quantization._get_affine_quantization_range  # noqa: SLF001
+    scale, least, _ = rule(np.float64(least), np.float64(most), kind.type)
+    return {"min": float(least), "scale": float(scale)}
+
+
+@dataclass(frozen=True, eq=False)
+class _Quantized:
+    """Pieces of a float32 weight as they are stored: computed when they are asked for."""
+
+    flat: NDArray[Any]
+    kind: np.dtype[Any]
+    scaling: Mapping[str, float]
+
+    def __iter__(self) -> Iterator[memoryview]:
+        for start in range(0, len(self.flat), _PIECE_ELEMENTS):
+            piece = self.flat[start : start + _PIECE_ELEMENTS]
+            if self.scaling:
+                piece = np.round((piece - np.float64(self.scaling["min"])) / self.scaling["scale"])
+                piece = np.clip(piece, 0, np.iinfo(self.kind).max)
+            yield _bytes_of(piece.astype(self.kind))
+
+
+def _bytes_of(flat: NDArray[Any]) -> memoryview:
+    return flat.view(np.uint8).data
+
+
+def _counted(value: Any) -> bytes:
+    encoded = value if isinstance(value, bytes) else str(value).encode()
+    return len(encoded).to_bytes(4, "little") + encoded
+
+
+def _write_shards(pieces: Iterable[memoryview], files: Sequence[Path]) -> None:
+    waiting = (piece for piece in pieces if len(piece))
+    rest = memoryview(b"")
+    for path in files:
+        with path.open("wb") as file:
+            room = _SHARD_BYTES
+            while room and (rest or (rest := next(waiting, memoryview(b"")))):
+                file.write(rest[:room])
+                rest, room = rest[room:], room - len(rest[:room])
+
+
+def _joined(files: Sequence[Path]) -> memoryview:
+    sizes = [file.stat().st_size for file in files]
+    content = memoryview(bytearray(sum(sizes)))
+    start = 0
+    for path, size in zip(files, sizes, strict=True):
+        with path.open("rb") as file:
+            file.readinto(content[start : start + size])
+        start += size
+    return content
