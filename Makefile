@@ -38,7 +38,7 @@ format: setup-dev ## let the formatters have their way
 bench: setup-dev ## how long a cold run, a second run and --help take, as ratios
 	.venv/bin/python tests/bench/bench_run.py
 
-bench-serving: setup-dev ## how fast the embedded server is, as ratios to the bare call (needs wrk)
+bench-serving: setup-dev ## how fast the embedded server is, as ratios to the bare call (needs wrk and h2load)
 	$(TRIPOINT) run digits --target saved_model --quiet
 	.venv/bin/python tests/bench/bench_serving.py --model build/digits/saved_model/digits
 

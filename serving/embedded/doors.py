@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from serving.embedded.flags import Flags
+    from serving.embedded.grpc_service import GrpcDoor, Rpcs
     from serving.embedded.manager import Manager
     from serving.embedded.metrics import Metrics
     from serving.embedded.models import ModelConfig
@@ -83,39 +84,59 @@ def rest_door(
 def grpc_door(
     flags: Flags, manager: Manager, runner: Runner, metrics: Metrics, reload: Callable[[tuple[ModelConfig, ...]], None]
 ) -> Iterator[int | None]:
-    """The gRPC server; yields its port."""
-    import grpc
+    """The gRPC server on an event loop and a thread of its own; yields its port."""
+    import uvloop
 
-    from serving.embedded.grpc_service import GrpcDoor, add_services
+    from serving.embedded.grpc_service import GrpcDoor, Rpcs
 
     if not flags.port and not flags.ports_file and not flags.grpc_socket_path:
         yield None
         return
-    threads = ThreadPoolExecutor(_grpc_threads(flags), thread_name_prefix="grpc")
-    server = grpc.server(threads, options=_channel_options(flags.grpc_channel_arguments))
-    add_services(server, GrpcDoor(manager, runner, metrics, reload), metrics)
-    if flags.enable_grpc_healthcheck_service:
-        _add_health(server)
-    port = None
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    threads = ThreadPoolExecutor(flags.grpc_max_threads or max(16, 4 * cpus()), thread_name_prefix="grpc")
+    thread = threading.Thread(target=loop.run_forever, name="grpc", daemon=True)
+    thread.start()
     try:
-        if flags.port or flags.ports_file:
-            port = _listen(server, f"{flags.host}:{flags.port}", flags)
+        opening = _open_grpc(
+            flags,
+            GrpcDoor(manager, metrics, reload),
+            Rpcs(loop=loop, runner=runner, metrics=metrics, threads=threads),
+        )
+        server, port = asyncio.run_coroutine_threadsafe(opening, loop).result()
+        try:
+            yield port
+        finally:
+            asyncio.run_coroutine_threadsafe(server.stop(GRACE_SECONDS), loop).result(GRACE_SECONDS + 5)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+        threads.shutdown()
+
+
+async def _open_grpc(flags: Flags, door: GrpcDoor, rpcs: Rpcs) -> tuple[Any, int | None]:
+    """The started server and its port, if it has one. Raises ServingError where the address cannot be had."""
+    from grpc import aio
+
+    from serving.embedded.grpc_service import add_services
+
+    server = aio.server(options=_channel_options(flags.grpc_channel_arguments))
+    add_services(server, door, rpcs)
+    if flags.enable_grpc_healthcheck_service:
+        await _add_health(server)
+    port = _bound(server, flags)
+    await server.start()
+    return server, port
+
+
+def _bound(server: Any, flags: Flags) -> int | None:
+    try:
+        port = _listen(server, f"{flags.host}:{flags.port}", flags) if flags.port or flags.ports_file else None
         if flags.grpc_socket_path:
             server.add_insecure_port(f"unix:{Path(flags.grpc_socket_path).absolute()}")
     except RuntimeError:
-        threads.shutdown()
         raise ServingError(Code.UNAVAILABLE, f"Couldn't bind {flags.host} to port {flags.port} for gRPC") from None
-    server.start()
-    try:
-        yield port
-    finally:
-        server.stop(GRACE_SECONDS).wait()
-        threads.shutdown()
-
-
-def _grpc_threads(flags: Flags) -> int:
-    """Each call holds a thread while it runs; calls that wait for their batch need many, and cost little."""
-    return flags.grpc_max_threads or (64 if flags.enable_batching else max(16, 4 * cpus()))
+    return port
 
 
 def _listen(server: Any, address: str, flags: Flags) -> int:
@@ -134,12 +155,12 @@ def _listen(server: Any, address: str, flags: Flags) -> int:
     return int(server.add_secure_port(address, credentials))
 
 
-def _add_health(server: Any) -> None:
+async def _add_health(server: Any) -> None:
     from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-    servicer = health.HealthServicer()
+    servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs lack it
     for service in ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService"):
-        servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
+        await servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
 
 

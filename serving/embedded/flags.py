@@ -41,7 +41,9 @@ class Flags:
     tensorflow_session_config_file: str = field(default="", metadata={"help": "ConfigProto as text proto"})
     saved_model_tags: str = field(default="serve", metadata={"help": "comma-separated"})
     grpc_channel_arguments: str = field(default="", metadata={"help": "comma-separated key=value"})
-    grpc_max_threads: int = field(default=0, metadata={"help": "threads that run RPCs; 0: four a CPU, 16 at least"})
+    grpc_max_threads: int = field(
+        default=0, metadata={"help": "threads for RPCs that would hold up the others; 0: four a CPU, 16 at least"}
+    )
     ssl_config_file: str = field(default="", metadata={"help": "SSLConfig as text proto: TLS for gRPC"})
     monitoring_config_file: str = field(default="", metadata={"help": "MonitoringConfig as text proto"})
     enable_model_warmup: bool = field(default=True, metadata={"help": "replay warmup requests before serving"})

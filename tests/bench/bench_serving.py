@@ -1,7 +1,7 @@
 """How fast the embedded server is beside the bare in-process call, as ratios from one interleaved run.
 
-`make bench-serving`. REST load comes from `wrk`, gRPC load from the small client in `grpc_wire`. Absolute figures
-depend on the machine and on what else it does; only ratios of figures taken in the same round are compared.
+`make bench-serving`. REST load comes from `wrk`, gRPC load from `h2load`; both are Debian's (`wrk`, `nghttp2-client`).
+Absolute figures depend on the machine and on what else it does; only ratios taken in the same round are compared.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+_PREDICT = "/tensorflow.serving.PredictionService/Predict"
 _WRK_BODY = """
 local file = io.open("{body}", "rb")
 wrk.method = "POST"
@@ -112,57 +112,42 @@ def rest(port: int, name: str, body: Path, connections: int, seconds: float) -> 
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class GrpcLoad:
-    """What the gRPC clients send."""
-
-    port: int
-    name: str
-    tensor: str
-    shape: tuple[int, ...]
-    connections: int
-    seconds: float
-
-
-def grpc_load(load: GrpcLoad) -> Figures:
-    """So many clients, each asking again as soon as it has its answer."""
-    out = subprocess.run(
-        [sys.executable, __file__, "--grpc", json.dumps(asdict(load))],
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+def grpc(port: int, message: Path, connections: int, seconds: float) -> Figures:
+    """Load from `h2load` with so many connections; `message` is a request with gRPC's five bytes before it."""
+    log = message.with_suffix(".log")
+    log.unlink(missing_ok=True)
+    subprocess.run(
+        [
+            *("h2load", "-t1", f"-c{connections}", "-m1", f"-D{seconds:.0f}", f"--log-file={log}", f"-d{message}"),
+            *("-Hcontent-type: application/grpc", "-Hte: trailers", f"http://127.0.0.1:{port}{_PREDICT}"),
+        ],
+        stdout=subprocess.DEVNULL,
         check=True,
-        text=True,
-    ).stdout
-    return Figures(**json.loads(out.splitlines()[-1]))
+    )
+    # Each line: when it began (microseconds), the status, and how long it took (microseconds).
+    calls = [tuple(map(int, line.split("\t"))) for line in log.read_text().splitlines()]
+    wall = (max(began + took for began, _, took in calls) - min(began for began, _, _ in calls)) / 1e6
+    failed = sum(status != 200 for _, status, _ in calls)
+    return Figures(**_figures([took / 1e6 for _, _, took in calls], wall), errors=failed)
 
 
-def _measure_grpc(load: GrpcLoad) -> None:
+def grpc_message(port: int, name: str, tensor: str, shape: tuple[int, ...]) -> bytes:
+    """A Predict with its tensor as content, framed. Asked once here: h2load sees no status but HTTP's."""
+    import grpc
     import numpy as np
-    from tensorflow_serving.apis import predict_pb2
-
-    from tests.bench.grpc_wire import WireClient, call_until
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
     request = predict_pb2.PredictRequest()
-    request.model_spec.name = load.name
-    proto = request.inputs[load.tensor]
+    request.model_spec.name = name
+    proto = request.inputs[tensor]
     proto.dtype = 1
-    for size in load.shape:
+    for size in shape:
         proto.tensor_shape.dim.add().size = size
-    proto.tensor_content = np.full(load.shape, 0.5, np.float32).tobytes()
-    clients = [
-        WireClient(load.port, "/tensorflow.serving.PredictionService/Predict", request.SerializeToString())
-        for _ in range(load.connections)
-    ]
-    for client in clients:
-        client.call()
-    started = time.perf_counter()
-    with ThreadPoolExecutor(load.connections) as threads:
-        each = list(threads.map(lambda client: call_until(client, started + load.seconds), clients))
-    wall = time.perf_counter() - started
-    for client in clients:
-        client.close()
-    sys.stdout.write(json.dumps(_figures([seconds for times in each for seconds in times], wall)) + "\n")
+    proto.tensor_content = np.full(shape, 0.5, np.float32).tobytes()
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=60)
+    content: bytes = request.SerializeToString()
+    return b"\0" + len(content).to_bytes(4, "big") + content
 
 
 def json_body(batch: int, shape: tuple[int, ...]) -> bytes:
@@ -201,6 +186,8 @@ def report(asked: Any, folder: Path) -> None:
         for batch in map(int, asked.batches.split(",")):
             body = folder / f"batch{batch}.json"
             body.write_bytes(json_body(batch, shape))
+            message = folder / f"batch{batch}.grpc"
+            message.write_bytes(grpc_message(plain.grpc, name, tensor, (batch, *shape)))
             for round_number in range(asked.rounds):
                 bare = in_process(str(version), batch, asked.seconds)
                 print(f"\nbatch {batch}, round {round_number + 1}: in-process {bare.rate:.0f}/s, {bare.median:.3f} ms")
@@ -209,16 +196,13 @@ def report(asked: Any, folder: Path) -> None:
                         _print(
                             f"REST{label}", connections, rest(server.rest, name, body, connections, asked.seconds), bare
                         )
-                        load = GrpcLoad(
-                            port=server.grpc,
-                            name=name,
-                            tensor=tensor,
-                            shape=(batch, *shape),
-                            connections=connections,
-                            seconds=asked.seconds,
-                        )
                         if not asked.no_grpc:
-                            _print(f"gRPC{label}", connections, grpc_load(load), bare)
+                            _print(
+                                f"gRPC{label}",
+                                connections,
+                                grpc(server.grpc, message, connections, asked.seconds),
+                                bare,
+                            )
 
 
 def _print(label: str, connections: int, got: Figures, bare: Figures) -> None:
@@ -241,7 +225,5 @@ def _input_of(version: Path) -> tuple[str, tuple[int, ...]]:
 if __name__ == "__main__":
     if "--in-process" in sys.argv:
         _measure_in_process(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
-    elif "--grpc" in sys.argv:
-        _measure_grpc(GrpcLoad(**json.loads(sys.argv[2])))
     else:
         main()
