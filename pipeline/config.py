@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ from pipeline.core.artifact import TFJS_PRECISIONS, TFLITE_PRECISIONS, Precision
 from pipeline.core.errors import UsageError
 
 FILE_NAME = "tripoint.toml"
+CALIBRATED_FILE = "tolerances.toml"
 
 Engine = Literal["auto", "docker", "native", "embedded"]
 EdgeLibrary = Literal["tflite-runtime", "litert"]
@@ -102,9 +104,13 @@ class ToleranceConfig(_Table, frozen=True):
 
 
 class Config(_Table, frozen=True):
-    """All of tripoint.toml. `folder` is where the file was found: relative paths count from it."""
+    """All of tripoint.toml. `folder` is where the file was found: relative paths count from it.
+
+    `calibrated` is the file beside it that `tripoint calibrate --write` keeps, by model.
+    """
 
     folder: str = "."
+    calibrated: dict[str, dict[str, ToleranceConfig]] = {}
     store: StoreConfig = StoreConfig()
     models: dict[str, ModelConfig] = {}
     export: ExportConfig = ExportConfig()
@@ -114,6 +120,10 @@ class Config(_Table, frozen=True):
     browser: BrowserConfig = BrowserConfig()
     parity: ParityConfig = ParityConfig()
     tolerances: dict[str, ToleranceConfig] = {}
+
+    def tolerances_of(self, model: str) -> dict[str, ToleranceConfig]:
+        """What was calibrated for the model, and what tripoint.toml sets, which goes over it."""
+        return {**self.calibrated.get(model, {}), **self.tolerances}
 
     @property
     def store_path(self) -> Path:
@@ -132,8 +142,23 @@ def load(start: Path) -> Config:
     for folder in (start, *start.absolute().parents):
         file = folder / FILE_NAME
         if file.is_file():
-            return parse(file.read_text(), folder=folder)
+            return msgspec.structs.replace(parse(file.read_text(), folder=folder), calibrated=calibrated(folder))
     return Config(folder=str(start))
+
+
+def calibrated(folder: Path) -> dict[str, dict[str, ToleranceConfig]]:
+    """What tolerances.toml in the folder holds, by model; nothing when it is not there. Raises UsageError as `load`."""
+    file = folder / CALIBRATED_FILE
+    if not file.is_file():
+        return {}
+    hint = "mend it, or remove it and run `tripoint calibrate --write` again"
+    try:
+        found = msgspec.convert(tomllib.loads(file.read_text()), dict[str, dict[str, ToleranceConfig]])
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise UsageError(f"{CALIBRATED_FILE}: {error}", hint=hint) from error
+    for lines in found.values():
+        _check_lines(lines, CALIBRATED_FILE)
+    return found
 
 
 def parse(text: str, *, folder: Path) -> Config:
@@ -144,6 +169,8 @@ def parse(text: str, *, folder: Path) -> Config:
         raise UsageError(f"{folder / FILE_NAME} is not TOML: {error}", hint="mend the line that it names") from error
     if "folder" in values:
         raise UsageError(f"{FILE_NAME}: unknown key `folder`", hint="remove it: paths count from the file itself")
+    if "calibrated" in values:
+        raise UsageError(f"{FILE_NAME}: unknown key `calibrated`", hint=f"remove it: {CALIBRATED_FILE} holds that")
     try:
         config = msgspec.convert({**values, "folder": str(folder)}, Config)
     except msgspec.ValidationError as error:
@@ -168,16 +195,22 @@ def _check(config: Config) -> None:
         f"parity.batch_sizes = {list(config.parity.batch_sizes)}",
         "name at least one, each 1 or more",
     )
+    _check_lines(config.tolerances, FILE_NAME)
+
+
+def _check_lines(lines: Mapping[str, ToleranceConfig], file: str) -> None:
     known = {f"tflite/{precision}" for precision in TFLITE_PRECISIONS}
     known |= {f"tfjs/{precision}" for precision in TFJS_PRECISIONS} | {"saved_model/float32"}
-    for name in config.tolerances:
+    for name in lines:
         line = "/".join(name.split("/")[:2])
-        _refuse_unless(line in known, f'[tolerances."{name}"]', f"the known ones are {', '.join(sorted(known))}")
+        _refuse_unless(
+            line in known, f'[tolerances."{name}"]', f"the known ones are {', '.join(sorted(known))}", file=file
+        )
 
 
-def _refuse_unless(holds: bool, what: str, mend: str) -> None:  # noqa: FBT001  # reads as a sentence
+def _refuse_unless(holds: bool, what: str, mend: str, *, file: str = FILE_NAME) -> None:  # noqa: FBT001  # a sentence
     if not holds:
-        raise UsageError(f"{FILE_NAME}: {what} cannot be", hint=mend)
+        raise UsageError(f"{file}: {what} cannot be", hint=mend)
 
 
 def _nearest_key(message: str) -> str:
@@ -203,4 +236,4 @@ def _keys_of(table: str | None) -> list[str]:
         "tolerances": ToleranceConfig,
     }
     kind = kinds.get(table or "", Config)
-    return [field for field in kind.__struct_fields__ if field != "folder"]
+    return [field for field in kind.__struct_fields__ if field not in ("folder", "calibrated")]

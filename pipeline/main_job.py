@@ -20,7 +20,7 @@ from pipeline.parity.report.report import Report
 from pipeline.parity.report.report_json import report_from_json
 from pipeline.parity.report.text import render_text
 from pipeline.parity.report.write import REPORT_JSON, write_report
-from pipeline.plan import Cell, source_digest, training_settings
+from pipeline.plan import PROFILE, Cell, source_digest, training_settings
 from pipeline.release import publish
 from pipeline.reporting import report_of
 from pipeline.store import Entry, Recipe, Store
@@ -103,7 +103,8 @@ def _reported(ran: Ran, asked: Job, store: Store) -> Entry:
         stage=_REPORT,
         ingredients={
             "outcomes": {cell.name: _identity(ran, cell) for cell in ran.cells},
-            "tolerances": msgspec.to_builtins(asked.config.tolerances),
+            "tolerances": msgspec.to_builtins(asked.config.tolerances_of(asked.file.name)),
+            "profile": _profile_identity(ran),
             "sources": source_digest(
                 "pipeline/parity", "pipeline/diagnosis", "pipeline/diagnosing.py", "pipeline/reporting.py"
             ),
@@ -119,6 +120,11 @@ def _reported(ran: Ran, asked: Job, store: Store) -> Entry:
     if not isinstance(made, Entry):
         raise TypeError(f"the report that was just written cannot be found again: {made}")
     return made
+
+
+def _profile_identity(ran: Ran) -> str | None:
+    found = ran.artifacts.get(PROFILE)
+    return found.digest if isinstance(found, Entry) else None
 
 
 def _identity(ran: Ran, cell: Cell) -> str:

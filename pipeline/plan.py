@@ -29,6 +29,7 @@ from pipeline.workers import Workers
 
 TRAIN = "train"
 EXPORT = "export"
+PROFILE = "profile"
 TFJS_WORKER = "tfjs"
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -259,6 +260,36 @@ class Planner:
             )
 
         return Step(name=name, needs=(self.origin, EXPORT, *further), recipe=recipe, make=make)
+
+    def profile(self) -> Step:
+        """Find out what rounding does to the exported graph, from which tolerances are derived."""
+
+        def recipe(needs: Sequence[Entry]) -> Recipe:
+            trained, exported = needs
+            return self._recipe(
+                PROFILE,
+                sources=[
+                    "export/graph_to_round.py",
+                    "export/op_bounds.py",
+                    "export/rounded_graph.py",
+                    "export/rounding_emulated.py",
+                    "pipeline/profiling.py",
+                ],
+                tools=["tensorflow", "numpy"],
+                settings={"made_from": exported.digest, "samples": trained.files[golden.GOLDEN_FILE]},
+            )
+
+        def make(needs: Sequence[Entry], making: Making) -> None:
+            trained, exported = needs
+            making.facts |= self._make(
+                stages.profile_into,
+                making.folder,
+                saved_model_folder(exported),
+                signature=exported.facts["signature"]["name"],
+                trained=trained.path,
+            )
+
+        return Step(name=PROFILE, needs=(TRAIN, EXPORT), recipe=recipe, make=make)
 
     def record(self, cell: Cell, session: Callable[[], Session]) -> Step:
         """Run the cell's artifact; `session` is called in the runtime's own lane."""

@@ -19,6 +19,7 @@ from pipeline.core.signature import Signature
 from pipeline.diagnosing import with_causes
 from pipeline.golden import Golden
 from pipeline.parity.judge import judge
+from pipeline.parity.profile import PROFILE_FILE, Profile, derived, load
 from pipeline.parity.report.report import (
     ModelFacts,
     Provenance,
@@ -30,8 +31,8 @@ from pipeline.parity.report.report import (
 )
 from pipeline.parity.report.shown import shown_samples
 from pipeline.parity.row import Row, row_of
-from pipeline.parity.tolerances import tolerances_for
-from pipeline.plan import Cell, artifact_of
+from pipeline.parity.tolerances import Tolerance, line_of, tolerances_for
+from pipeline.plan import PROFILE, Cell, artifact_of
 from pipeline.samples.wanted import batch_sizes_for
 from pipeline.store import Entry
 from pipeline.workflow import Ran
@@ -48,6 +49,7 @@ class _Facts:
     golden: Golden
     scores_output: str | None
     unrepeatable: Mapping[str, str]
+    profile: Profile | None
 
 
 def report_of(ran: Ran, config: Config, model: str) -> Report:
@@ -61,6 +63,7 @@ def report_of(ran: Ran, config: Config, model: str) -> Report:
         golden=golden.load(ran.trained.path / golden.GOLDEN_FILE),
         scores_output=None if scores is None else scores["output"],
         unrepeatable=trained.get("unrepeatable", {}),
+        profile=_profile(ran),
     )
     judged = [_row(cell, ran, config, facts) for cell in ran.cells]
     rows = with_causes(judged, ran, config, model, facts.golden)
@@ -110,14 +113,38 @@ def _row(cell: Cell, ran: Ran, config: Config, facts: _Facts) -> Row:
         artifact=_artifact(cell, ran, facts.model),
         reference=facts.golden.reference,
         signature=facts.signature,
-        tolerances=tolerances_for(
-            cell.target.consumes, cell.precision, config.tolerances, outputs=facts.signature.output_names
-        ),
+        tolerances=_tolerances(cell, config, facts),
         labels=facts.golden.labels,
         scores_output=facts.scores_output,
         targets=facts.golden.targets,
         unrepeatable=facts.unrepeatable,
     )
+
+
+def _tolerances(cell: Cell, config: Config, facts: _Facts) -> dict[str, Tolerance]:
+    """Derived for the model where its graph could be tried out, then what was calibrated, then what the user set."""
+    found: dict[str, Tolerance] = {}
+    if facts.profile is not None:
+        line = line_of(cell.target.consumes, cell.precision)
+        for output in facts.signature.output_names:
+            own = derived(line, cell.precision, output, facts.profile)
+            found |= {} if own is None else {output: own}
+    return tolerances_for(
+        cell.target.consumes,
+        cell.precision,
+        config.tolerances_of(facts.model),
+        outputs=facts.signature.output_names,
+        derived=found,
+    )
+
+
+def _profile(ran: Ran) -> Profile | None:
+    match ran.artifacts.get(PROFILE):
+        case Entry(path=path):
+            found = load(path / PROFILE_FILE)
+            return found if isinstance(found, Profile) else None
+        case _:
+            return None
 
 
 def _artifact(cell: Cell, ran: Ran, model: str) -> Artifact | None:

@@ -9,7 +9,7 @@ import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pipeline import golden, model_files, taking_in
 from pipeline.adoption import Adopted
@@ -17,8 +17,12 @@ from pipeline.core.artifact import Precision
 from pipeline.core.model import labels_of, targets_of
 from pipeline.core.signature import Signature, Tensors
 from pipeline.model_files import ModelFile
+from pipeline.parity import profile
 from pipeline.training import train
 from pipeline.workers import observer_of_this_worker
+
+if TYPE_CHECKING:
+    from export.graph_to_round import GraphToRound
 
 Facts: TypeAlias = dict[str, Any]
 
@@ -26,6 +30,7 @@ KERAS_FILE = taking_in.KERAS_FILE
 REPRESENTATIVE_FILE = taking_in.REPRESENTATIVE_FILE
 SAVED_MODEL = taking_in.SAVED_MODEL
 _WARMUP_REQUESTS = 2
+_LARGEST_PROFILED_BYTES = 600_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +170,39 @@ def tflite_into(
         lowering=lowering,
     )
     return {"file": file.name, "lowerings": [asdict(one) for one in used]}
+
+
+def profile_into(folder: Path, saved_model: Path, *, signature: str, trained: Path) -> Facts:
+    """Try out what rounding does to the exported graph, and keep it as `<folder>/profile.json`.
+
+    A graph that TensorFlow cannot freeze or run in one piece leaves the reason instead: the general tolerances stand.
+    """
+    import tensorflow as tf
+
+    from export.graph_to_round import frozen
+    from export.rounding_emulated import emulated
+    from pipeline.profiling import chosen_rows, profile_of
+
+    kept = golden.load(trained / golden.GOLDEN_FILE)
+    rows = chosen_rows(kept.inputs)
+    inputs = {name: array[rows] for name, array in kept.inputs.items()}
+    found: profile.Profile | profile.NoProfile
+    try:
+        graph = frozen(saved_model, signature)
+        _refuse_too_large(graph)
+        reference = {name: array[rows] for name, array in kept.reference.items()}
+        found = profile_of(emulated(graph, inputs), graph.answers(inputs), reference)
+    except (ValueError, TypeError, KeyError, RuntimeError, NotImplementedError, tf.errors.OpError) as error:
+        found = profile.NoProfile(unavailable=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+    profile.save(found, folder / profile.PROFILE_FILE)
+    return {}
+
+
+def _refuse_too_large(graph: GraphToRound) -> None:
+    if graph.size_bytes > _LARGEST_PROFILED_BYTES:
+        raise ValueError(
+            f"the graph holds {graph.size_bytes / 1e6:.0f} MB of weights, and several copies are made of it"
+        )
 
 
 def warm_tfjs() -> None:

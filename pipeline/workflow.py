@@ -23,7 +23,7 @@ from pipeline.core.target import Runtime, Session, Target
 from pipeline.lanes import LanesByStep, RuntimeLane, runtime_lanes
 from pipeline.model_files import Known
 from pipeline.parity import record
-from pipeline.plan import EXPORT, TFJS_WORKER, TRAIN, Cell, Planner, cells
+from pipeline.plan import EXPORT, PROFILE, TFJS_WORKER, TRAIN, Cell, Planner, cells
 from pipeline.stages import TrainSettings
 from pipeline.steps import Result, Step, Survey, Workplace, make_all, survey
 from pipeline.store import Entry, Store
@@ -133,11 +133,11 @@ def _wanted(steps: Sequence[Step], job: Job, chosen: Sequence[Cell]) -> list[Ste
             case "train":
                 return step.name in (TRAIN, ADOPT)
             case "export":
-                return not step.name.startswith("convert ")
+                return not step.name.startswith("convert ") and step.name != PROFILE
             case "tfjs":
-                return not step.name.startswith("convert tflite ")
+                return not step.name.startswith("convert tflite ") and step.name != PROFILE
             case "convert":
-                return True
+                return step.name != PROFILE
             case "record":
                 return not (job.only and step.name.startswith("convert ") and step.name not in consumed)
             case _:
@@ -147,7 +147,7 @@ def _wanted(steps: Sequence[Step], job: Job, chosen: Sequence[Cell]) -> list[Ste
 
 
 def _refuse_to_make_artifacts(job: Job, surveyed: Survey) -> None:
-    artifacts = [step.name for step in surveyed.to_make if not step.name.startswith("record ")]
+    artifacts = [step.name for step in surveyed.to_make if not step.name.startswith(("record ", PROFILE))]
     if job.from_artifacts and artifacts:
         raise UsageError(
             f"{job.file.name}: not up to date, or not there: {', '.join(artifacts)}",
@@ -168,6 +168,8 @@ def _steps(planner: Planner, runnable: Sequence[Cell], lanes: SessionOf) -> list
         planner.export(),
         *(planner.tfjs(precision) for precision in tfjs),
         *(planner.tflite(precision) for precision in config.convert.tflite),
+        # After the conversions, for which runtimes wait.
+        planner.profile(),
         *(planner.record(cell, session_of(cell)) for cell in runnable),
     ]
 

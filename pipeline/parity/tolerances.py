@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 import msgspec
@@ -27,6 +28,7 @@ class Tolerance(Value, frozen=True):
     Values: |got - want| <= atol + rtol * |want|. `sqnr_db`: at least this signal to noise ratio. `top1`: at least this
     share of samples with the same best class, near ties apart. `accuracy_drop`: the share of the reference's accuracy
     that may be lost (0.01 keeps 99 %). `constant` says that the output is meant not to vary over the samples.
+    `predicted` is the largest error that the precision explains, where the bounds were derived for the model.
     """
 
     reason: str
@@ -37,6 +39,7 @@ class Tolerance(Value, frozen=True):
     top1: float | None = None
     accuracy_drop: float | None = None
     constant: bool = False
+    predicted: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("atol", "rtol"):
@@ -156,21 +159,29 @@ TABLE: Mapping[tuple[Format, Precision], Tolerance] = {
 """docs/tolerances.md says how the bounds were measured."""
 
 
+def line_of(format: Format, precision: Precision) -> Tolerance:  # noqa: A002  # the field's own word
+    """The line of the table. Raises UsageError when it has none such."""
+    tolerance = TABLE.get((format, precision))
+    if tolerance is None:
+        known = ", ".join("/".join(key) for key in TABLE)
+        raise UsageError(f"no tolerance is known for {format}/{precision}", hint=f"the known ones are {known}")
+    return tolerance
+
+
 def tolerance_for(
     format: Format,  # noqa: A002  # the field's own word
     precision: Precision,
     overrides: Mapping[str, Override],
     *,
     output: str | None = None,
+    base: Tolerance | None = None,
 ) -> Tolerance:
-    """The line of the table, overridden by what is set for `<format>/<precision>`, then for `.../<output>`.
+    """The `base`, or without one the line of the table, overridden by what is set for `<format>/<precision>`, then for
+    `.../<output>`.
 
     Raises UsageError when the table has no such line or an override sets an impossible bound.
     """
-    tolerance = TABLE.get((format, precision))
-    if tolerance is None:
-        known = ", ".join("/".join(key) for key in TABLE)
-        raise UsageError(f"no tolerance is known for {format}/{precision}", hint=f"the known ones are {known}")
+    tolerance = base or line_of(format, precision)
     line = f"{format}/{precision}"
     for key in (line, f"{line}/{output}"):
         if key in overrides:
@@ -184,8 +195,12 @@ def tolerances_for(
     overrides: Mapping[str, Override],
     *,
     outputs: Sequence[str],
+    derived: Mapping[str, Tolerance] = MappingProxyType({}),
 ) -> dict[str, Tolerance]:
-    """The tolerance of each output. Raises UsageError as `tolerance_for` does, and for an override of no output."""
+    """The tolerance of each output, from those `derived` for the model where there is one.
+
+    Raises UsageError as `tolerance_for` does, and for an override of no output.
+    """
     line = f"{format}/{precision}"
     for key in overrides:
         named = key.removeprefix(f"{line}/")
@@ -193,7 +208,10 @@ def tolerances_for(
             near = difflib.get_close_matches(named, outputs, n=1)
             hint = f"did you mean `{line}/{near[0]}`?" if near else f"its outputs are {', '.join(outputs)}"
             raise UsageError(f'tolerances."{key}": the model has no output `{named}`', hint=hint)
-    return {output: tolerance_for(format, precision, overrides, output=output) for output in outputs}
+    return {
+        output: tolerance_for(format, precision, overrides, output=output, base=derived.get(output))
+        for output in outputs
+    }
 
 
 def _overridden(tolerance: Tolerance, key: str, override: Override) -> Tolerance:

@@ -1,0 +1,96 @@
+"""How far two right implementations of an operation may be apart: bounds in units in the last place (ULP).
+
+The bounds are those by which the conformance tests of WebNN judge its implementations (web-platform-tests,
+`webnn/resources/utils.js` and the tests of each operation): a sum of K products may be off by a rounding for each
+product and each addition, 2 K; a softmax over n classes by 3 n + 3. They are worst cases, all roundings in one
+direction. Independent roundings add up like a random walk (Higham and Mary, "A new approach to probabilistic rounding
+error analysis", 2019): n of them, each anywhere within half a unit in the last place, have a standard deviation of
+sqrt(n / 3) halves. Half a unit is u for a value just above a power of two and u / 2 just below the next; over Benford's
+distribution of leading digits its root mean square is sqrt(3 / (8 ln 2)) u, or 0.74 u.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+FLOAT32_ROUNDOFF = 2.0**-24
+_OVER_LEADING_DIGITS = math.sqrt(3 / (8 * math.log(2)))
+
+PRODUCTS = frozenset({"MatMul", "Conv2D", "DepthwiseConv2dNative", "Conv3D", "Conv2DBackpropInput"})
+"""Sums of products with a weight; their second input is the weight."""
+
+_BY_OP = {
+    "Add": 1,
+    "AddN": 1,
+    "AddV2": 1,
+    "BiasAdd": 1,
+    "Elu": 18,
+    "Erf": 18,
+    "Exp": 32,
+    "FusedBatchNormV3": 6,
+    "LeakyRelu": 1,
+    "Mul": 1,
+    "Pow": 32,
+    "RealDiv": 2,
+    "Rsqrt": 2,
+    "Selu": 18,
+    "Sigmoid": 34,
+    "Softplus": 18,
+    "Softsign": 3,
+    "Sqrt": 1,
+    "Square": 1,
+    "SquaredDifference": 2,
+    "Sub": 1,
+    "Tanh": 16,
+}
+
+
+def roundings(op: str, *, weight_shape: tuple[int, ...] = (), length: int = 0, transposed: bool = False) -> int:
+    """The bound of one operation, 0 for those that move or choose values.
+
+    `weight_shape` is that of a PRODUCTS operation, `length` the number of elements that a softmax, a pool or a
+    reduction runs over, `transposed` whether a MatMul reads its weight that way.
+    """
+    if op in PRODUCTS:
+        return 2 * products(op, weight_shape, transposed=transposed)
+    match op:
+        case "Softmax" | "LogSoftmax":
+            return 3 * length + 3
+        case "AvgPool" | "Mean":
+            return length + 2
+        case "Sum" | "Prod":
+            return length
+        case _:
+            return _BY_OP.get(op, 0)
+
+
+def products(op: str, weight_shape: tuple[int, ...], *, transposed: bool = False) -> int:
+    """How many products are summed up for one value."""
+    match op:
+        case "MatMul":
+            return weight_shape[1] if transposed else weight_shape[0]
+        case "DepthwiseConv2dNative":
+            return math.prod(weight_shape[:2])
+        case "Conv2DBackpropInput":
+            return math.prod(weight_shape[:2]) * weight_shape[3]
+        case _:
+            return math.prod(weight_shape[:-1])
+
+
+def walk(count: int) -> float:
+    """The standard deviation, relative, of `count` independent float32 roundings."""
+    return math.sqrt(count / 3) * _OVER_LEADING_DIGITS * FLOAT32_ROUNDOFF
+
+
+def channel_axes(op: str, weight: Any) -> tuple[int, ...]:
+    """The axes along which our TFLite files give each channel of a weight a scale of its own: none in dense layers."""
+    match op:
+        case "MatMul":
+            return ()
+        case "DepthwiseConv2dNative":
+            return (2, 3)
+        case "Conv2DBackpropInput":
+            return (2,)
+        case _:
+            return (weight.ndim - 1,)

@@ -1,0 +1,225 @@
+"""A frozen graph, changed so that it rounds as a precision does.
+
+Weights are changed in the graph itself; where a runtime quantizes what an operation reads or answers, rounding nodes
+are put there. For float32, every operation is given noise as large as independent roundings make it (`op_bounds`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.graph_to_round import GraphToRound
+from export.op_bounds import PRODUCTS, channel_axes, products, roundings, walk
+
+Weight = NDArray[np.float64]
+Rounded = Callable[[Any, Weight, np.random.Generator], Weight]
+
+_INT8_LEVELS = 127
+_READ_QUANTIZED = frozenset({"Softmax", "LogSoftmax", "Sigmoid", "Tanh", "AvgPool", "Mean"})
+_FIXED_RANGES = {"Softmax": (0.0, 255 / 256), "Sigmoid": (0.0, 255 / 256), "Tanh": (-1.0, 127 / 128)}
+"""TFLite's full integer quantization gives these answers the same scale in every model."""
+_SEED = 7
+
+
+def with_weights(
+    graph: GraphToRound,
+    rounded: Rounded,
+    *,
+    activation_bits: int | None = None,
+    smallest: int = 0,
+    everything: bool = False,
+) -> GraphToRound:
+    """The graph with every weight of a product rounded, and with the data that these read quantized when asked.
+
+    Weights of fewer than `smallest` elements are left alone, with their data. `everything` quantizes the data of other
+    operations, too.
+    """
+    changed = _copied(graph)
+    seen: set[str] = set()
+    rng = np.random.default_rng(_SEED)
+    for node in [node for node in changed.graph.node if node.op in PRODUCTS]:
+        constant = changed.constant_behind(node.input[1])
+        if constant is None or (constant.name not in seen and _value(constant).size < smallest):
+            continue
+        if constant.name not in seen:
+            seen.add(constant.name)
+            _set(constant, rounded(node, _value(constant), rng))
+        if activation_bits is not None:
+            _quantize_data(changed.graph, node, activation_bits)
+    for node in [node for node in changed.graph.node if everything and node.op in _READ_QUANTIZED]:
+        _quantize_data(changed.graph, node, activation_bits or 8)
+    for node in [node for node in changed.graph.node if everything and node.op in _FIXED_RANGES]:
+        if activation_bits == 8:
+            _quantize_in_fixed_steps(changed.graph, node)
+    return changed
+
+
+def noisy(graph: GraphToRound, *, seed: int) -> GraphToRound:
+    """The graph with the noise of float32 arithmetic in another order."""
+    rng = np.random.default_rng(seed)
+
+    def jittered(node: Any, weight: Weight, _: np.random.Generator) -> Weight:
+        transposed = node.op == "MatMul" and node.attr["transpose_b"].b
+        count = 2 * products(node.op, weight.shape, transposed=transposed)
+        return weight * (1 + walk(count) * math.sqrt(3) * rng.uniform(-1, 1, weight.shape))
+
+    changed = with_weights(graph, jittered)
+    rounded = {name: count for name, _, count in roundings_by_node(changed) if count}
+    for node in list(changed.graph.node):
+        if node.name in rounded and node.op not in PRODUCTS:
+            _multiply(changed.graph, node, walk(rounded[node.name]), seed)
+    return changed
+
+
+def _multiply(graph: Any, node: Any, spread: float, seed: int) -> None:
+    """Put `value * (1 + noise)` in the node's place, the noise even and of the given standard deviation."""
+    import tensorflow as tf
+
+    name, source = _step_aside(node)
+    shape = graph.node.add(name=f"{name}/shape", op="Shape", input=[source])
+    shape.attr["T"].type, shape.attr["out_type"].type = tf.float32.as_datatype_enum, tf.int32.as_datatype_enum
+    noise = graph.node.add(name=f"{name}/noise", op="RandomUniform", input=[shape.name])
+    noise.attr["dtype"].type, noise.attr["T"].type = tf.float32.as_datatype_enum, tf.int32.as_datatype_enum
+    noise.attr["seed"].i, noise.attr["seed2"].i = seed, len(graph.node)
+    # Evenly between -1 and 1, whose standard deviation is one by the root of three.
+    middle = _constant(graph, f"{name}/middle", np.float32(0.5))
+    scale = _constant(graph, f"{name}/scale", np.float32(2 * math.sqrt(3) * spread))
+    centred = graph.node.add(name=f"{name}/centred", op="Sub", input=[noise.name, middle])
+    small = graph.node.add(name=f"{name}/small", op="Mul", input=[centred.name, scale])
+    change = graph.node.add(name=f"{name}/change", op="Mul", input=[source, small.name])
+    total = graph.node.add(name=name, op="AddV2", input=[source, change.name])
+    for added in (centred, small, change, total):
+        added.attr["T"].type = tf.float32.as_datatype_enum
+
+
+def _step_aside(node: Any) -> tuple[str, str]:
+    """Give the node another name, so that what is put in its place can have its own: that name, and the new one."""
+    name = str(node.name)
+    node.name = f"{name}/exact"
+    return name, node.name
+
+
+def _quantize_in_fixed_steps(graph: Any, node: Any) -> None:
+    """Put the value in the 256 steps that TFLite gives this operation's answer, whatever its values are."""
+    low, high = _FIXED_RANGES[node.op]
+    name, source = _step_aside(node)
+    added = graph.node.add(name=name, op="FakeQuantWithMinMaxArgs", input=[source])
+    added.attr["min"].f, added.attr["max"].f, added.attr["num_bits"].i = low, high, 8
+
+
+def _quantize_data(graph: Any, node: Any, bits: int) -> None:
+    data = 2 if node.op == "Conv2DBackpropInput" else 0
+    node.input[data] = _quantized(graph, node.input[data], node.name, bits)
+
+
+def _quantized(graph: Any, source: str, before: str, bits: int) -> str:
+    """Nodes that round to 2^bits levels over the range that the values turn out to have; the name of the last one."""
+    import tensorflow as tf
+
+    name, number = f"{before}/quantized", tf.float32.as_datatype_enum
+    flat = graph.node.add(
+        name=f"{name}/flat", op="Reshape", input=[source, _constant(graph, f"{name}/all", np.array([-1], np.int32))]
+    )
+    flat.attr["T"].type, flat.attr["Tshape"].type = number, tf.int32.as_datatype_enum
+    axis = _constant(graph, f"{name}/axis", np.int32(0))
+    ends = []
+    for op in ("Min", "Max"):
+        end = graph.node.add(name=f"{name}/{op}", op=op, input=[flat.name, axis])
+        end.attr["T"].type, end.attr["Tidx"].type = number, tf.int32.as_datatype_enum
+        ends.append(end.name)
+    node = graph.node.add(name=name, op="FakeQuantWithMinMaxVars", input=[source, *ends])
+    node.attr["num_bits"].i = bits
+    return name
+
+
+def _constant(graph: Any, name: str, value: Any) -> str:
+    import tensorflow as tf
+
+    node = graph.node.add(name=name, op="Const")
+    node.attr["dtype"].type = tf.as_dtype(value.dtype).as_datatype_enum
+    node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
+    return name
+
+
+def roundings_by_node(graph: GraphToRound) -> list[tuple[str, str, int]]:
+    """Name and kind of each float32 operation that computes from data, with its bound in ULP."""
+    import tensorflow as tf
+
+    with tf.Graph().as_default() as known:
+        tf.import_graph_def(graph.graph, name="")
+    found = []
+    for operation in known.get_operations():
+        outputs = operation.outputs
+        if operation.type == "Const" or not outputs or outputs[0].dtype != tf.float32:
+            continue
+        weight: tuple[int, ...] = ()
+        length = 0
+        if operation.type in PRODUCTS:
+            constant = graph.constant_behind(operation.inputs[1].name)
+            if constant is None:
+                continue
+            weight = _value(constant).shape
+        elif operation.type in ("Softmax", "LogSoftmax"):
+            length = int(operation.inputs[0].shape[-1] or 0)
+        elif operation.type == "AvgPool":
+            length = int(np.prod(operation.get_attr("ksize")))
+        elif operation.type in ("Mean", "Sum", "Prod"):
+            before, after = operation.inputs[0].shape[1:], outputs[0].shape[1:]
+            sizes = [shape.num_elements() if shape.rank is not None else None for shape in (before, after)]
+            length = int(sizes[0] / max(sizes[1], 1)) if sizes[0] and sizes[1] else 0
+        transposed = operation.type == "MatMul" and operation.get_attr("transpose_b")
+        found.append(
+            (
+                operation.name,
+                operation.type,
+                roundings(operation.type, weight_shape=weight, length=length, transposed=bool(transposed)),
+            )
+        )
+    return found
+
+
+def to_float16(_: Any, weight: Weight, __: np.random.Generator) -> Weight:
+    with np.errstate(over="ignore"):
+        return weight.astype(np.float16).astype(np.float64)
+
+
+def to_levels(steps: int) -> Rounded:
+    """As the TF.js converter rounds: evenly from the lowest to the highest value of the whole weight."""
+
+    def rounded(_: Any, weight: Weight, __: np.random.Generator) -> Weight:
+        low, high = float(weight.min()), float(weight.max())
+        step = (high - low) / steps
+        return np.asarray(np.round((weight - low) / step) * step + low) if step > 0 else weight
+
+    return rounded
+
+
+def to_int8(node: Any, weight: Weight, __: np.random.Generator) -> Weight:
+    """As TFLite rounds: evenly and symmetrically, each channel by its largest value."""
+    axes = tuple(axis for axis in range(weight.ndim) if axis not in channel_axes(node.op, weight))
+    step = np.abs(weight).max(axis=axes, keepdims=True) / _INT8_LEVELS
+    step = np.where(step > 0, step, 1.0)
+    return np.asarray(np.round(weight / step) * step)
+
+
+def _copied(graph: GraphToRound) -> GraphToRound:
+    copy = type(graph.graph)()
+    copy.CopyFrom(graph.graph)
+    return graph.changed(copy)
+
+
+def _value(constant: Any) -> Weight:
+    import tensorflow as tf
+
+    return np.asarray(tf.make_ndarray(constant.attr["value"].tensor), dtype=np.float64)
+
+
+def _set(constant: Any, value: Weight) -> None:
+    import tensorflow as tf
+
+    constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value.astype(np.float32)))

@@ -1,0 +1,99 @@
+"""How far a model's outputs move when everything in it is rounded as a precision rounds it: tried out, on its graph.
+
+Nothing that was converted is looked at, so no fault of a converter or a runtime can hide in the prediction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.graph_to_round import GraphToRound
+from export.rounded_graph import noisy, roundings_by_node, to_float16, to_int8, to_levels, with_weights
+from pipeline.core.signature import Tensors
+
+_SEED = 7
+# TFLite's converter leaves smaller weights in float when it quantizes weights only.
+_SMALLEST_QUANTIZED = 1024
+_ONE_BY_ONE = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moved:
+    """How far one output moved: its largest distance, and signal to noise in dB (infinite when it did not move)."""
+
+    max_error: float
+    sqnr_db: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rounding:
+    """What the precisions do to each output, by precision; the worst-case ULP of the whole graph; its operations."""
+
+    moved: Mapping[str, Mapping[str, Moved]]
+    worst_case_ulps: int
+    operations: Mapping[str, int]
+
+
+def emulated(graph: GraphToRound, samples: Tensors) -> Rounding:
+    """Try all precisions out on the samples. Outputs that are no floats are left out. Raises what TensorFlow raises."""
+    own = graph.answers(samples)
+    operations = roundings_by_node(graph)
+    floats = [name for name, array in own.items() if array.dtype.kind == "f"]
+
+    def moved(changed: GraphToRound, subset: Tensors = samples, beside: Tensors = own) -> dict[str, Moved]:
+        got = changed.answers(subset)
+        return {name: _moved(beside[name], got[name]) for name in floats}
+
+    int8 = with_weights(graph, to_int8, activation_bits=8, everything=True)
+    dynamic = with_weights(graph, to_int8, activation_bits=8, smallest=_SMALLEST_QUANTIZED)
+    return Rounding(
+        moved={
+            "float32": _worst([moved(noisy(graph, seed=seed)) for seed in (_SEED, _SEED + 1)]),
+            "float16": moved(with_weights(graph, to_float16)),
+            "uint8": moved(with_weights(graph, to_levels(255))),
+            "uint16": moved(with_weights(graph, to_levels(65_535))),
+            "int8": moved(int8),
+            "int16x8": moved(with_weights(graph, to_int8, activation_bits=16, everything=True)),
+            "dynamic": _dynamic(dynamic, samples, own, floats),
+        },
+        worst_case_ulps=sum(count for _, _, count in operations),
+        operations=_counted([op for _, op, count in operations if count]),
+    )
+
+
+def _dynamic(graph: GraphToRound, samples: Tensors, own: Tensors, floats: list[str]) -> dict[str, Moved]:
+    """Each sample's values by their own range, one sample a call: of those that move most in one batch."""
+    moved = graph.answers(samples)
+    distance = sum(np.abs(moved[name] - own[name]).reshape(len(own[name]), -1).max(axis=1) for name in floats)
+    chosen = np.argsort(-np.asarray(distance), kind="stable")[:_ONE_BY_ONE]
+    with graph.session() as ask:
+        parts = [ask({name: array[at : at + 1] for name, array in samples.items()}) for at in chosen]
+    return {name: _moved(own[name][chosen], np.concatenate([part[name] for part in parts])) for name in floats}
+
+
+def _moved(own: NDArray[Any], got: NDArray[Any]) -> Moved:
+    want, errors = own.astype(np.float64), got.astype(np.float64) - own.astype(np.float64)
+    finite = np.isfinite(errors)
+    noise, signal = float(np.square(errors[finite]).sum()), float(np.square(want[finite]).sum())
+    return Moved(
+        max_error=float(np.abs(errors[finite]).max(initial=0.0)),
+        sqnr_db=float(10 * np.log10(signal / noise)) if noise > 0 and signal > 0 else float("inf"),
+    )
+
+
+def _worst(several: list[dict[str, Moved]]) -> dict[str, Moved]:
+    return {
+        name: Moved(
+            max_error=max(one[name].max_error for one in several), sqnr_db=min(one[name].sqnr_db for one in several)
+        )
+        for name in several[0]
+    }
+
+
+def _counted(ops: list[str]) -> dict[str, int]:
+    return {op: ops.count(op) for op in sorted(set(ops))}

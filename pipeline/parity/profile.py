@@ -1,0 +1,132 @@
+"""Tolerances derived for one model: from what its own graph does when it is rounded as a precision rounds."""
+
+from __future__ import annotations
+
+import math
+from decimal import ROUND_CEILING, Decimal
+from pathlib import Path
+
+import msgspec
+
+from pipeline.core.artifact import Precision
+from pipeline.parity.findings import bound
+from pipeline.parity.tolerances import Tolerance
+from pipeline.parity.values import Value
+
+PROFILE_FILE = "profile.json"
+HEADROOM = 3.0
+"""How much more than predicted is allowed.
+
+The prediction is one way to round; a runtime has another. Over 40 trainings of the digits model the largest error was
+0.3 to 1.6 times the predicted one; docs/tolerances.md has the figures.
+"""
+
+_OUTPUT_ULPS = 4
+_INT8_STEPS = 255
+
+
+class Predicted(Value, frozen=True):
+    """How far one output moved: its largest distance, and signal to noise in dB, None when it did not move at all."""
+
+    max_error: float
+    sqnr_db: float | None
+
+
+class OutputProfile(Value, frozen=True):
+    """One output of the reference: its dtype, its largest finite magnitude, and what rounding does to it by precision.
+
+    `noise` is how far the frozen graph, asked in one batch, is from the reference itself: two right ways to compute the
+    same in float32.
+    """
+
+    dtype: str
+    magnitude: float
+    noise: float
+    moved: dict[str, Predicted]
+
+
+class Profile(Value, frozen=True):
+    """What was found out about a model's rounding.
+
+    `operations` counts those that round, `worst_case_ulps` adds up their bounds; `samples` were tried.
+    """
+
+    outputs: dict[str, OutputProfile]
+    operations: dict[str, int]
+    worst_case_ulps: int
+    samples: int
+
+
+class NoProfile(Value, frozen=True):
+    """Why the graph could not be tried out: then the general tolerances stand."""
+
+    unavailable: str
+
+
+def save(profile: Profile | NoProfile, file: Path) -> None:
+    """Write it as JSON."""
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(profile)))
+
+
+def load(file: Path) -> Profile | NoProfile:
+    """What `save` wrote."""
+    value = msgspec.json.decode(file.read_bytes())
+    if "unavailable" in value:
+        return msgspec.convert(value, NoProfile)
+    return msgspec.convert(value, Profile)
+
+
+def derived(line: Tolerance, precision: Precision, output: str, profile: Profile) -> Tolerance | None:
+    """The line of the table with its value bounds replaced by the model's own; None where nothing was predicted.
+
+    atol is the headroom times the prediction, and never below one unit in the last place of the largest value; rtol
+    allows the output itself four roundings. What asks about decisions and accuracy stays as the table has it.
+    """
+    found = profile.outputs.get(output)
+    moved = None if found is None else found.moved.get(_emulated_as(precision))
+    if found is None or moved is None:
+        return None
+    ulp = _epsilon(found.dtype)
+    predicted = max(moved.max_error, found.noise, ulp * found.magnitude / HEADROOM)
+    if precision is Precision.INT8_IO:
+        # Inputs and outputs are rounded to the steps of the file as well.
+        predicted += found.magnitude / _INT8_STEPS
+    sqnr = line.sqnr_db if moved.sqnr_db is None else math.floor(moved.sqnr_db - 20 * math.log10(HEADROOM))
+    operations = ", ".join(f"{count} {name}" for name, count in profile.operations.items())
+    return msgspec.structs.replace(
+        line,
+        atol=rounded_up(HEADROOM * predicted),
+        rtol=_OUTPUT_ULPS * ulp,
+        sqnr_db=sqnr,
+        predicted=predicted,
+        source=(
+            f"derived: rounding this model's graph as {precision} does moves the output by "
+            f"{bound(rounded_up(predicted))} on {profile.samples} samples ({operations}; at worst "
+            f"{profile.worst_case_ulps} float32 ULP by WebNN's bounds); {HEADROOM:g} x that is allowed. "
+            f"Decisions and accuracy: {line.source}"
+        ),
+    )
+
+
+def rounded_up(value: float, digits: int = 2) -> float:
+    """To so many significant digits, never downwards."""
+    if value <= 0 or not math.isfinite(value):
+        return value
+    written = Decimal(repr(value))
+    last = Decimal((0, (1,), written.adjusted() - digits + 1))
+    return float(written.quantize(last, rounding=ROUND_CEILING))
+
+
+def _emulated_as(precision: Precision) -> str:
+    return str(Precision.INT8 if precision is Precision.INT8_IO else precision)
+
+
+def _epsilon(dtype: str) -> float:
+    match dtype:
+        case "float16":
+            return 2.0**-10
+        case "bfloat16":
+            return 2.0**-7
+        case _:
+            # float64, too: the artifacts compute in float32 all the same.
+            return 2.0**-23

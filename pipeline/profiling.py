@@ -1,0 +1,49 @@
+"""From what rounding did to a graph to the profile that tolerances are derived from."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.rounding_emulated import Rounding
+from pipeline.core.signature import Tensors, sample_count
+from pipeline.parity.profile import OutputProfile, Predicted, Profile
+
+_MOST_SAMPLES = 512
+_MOST_BYTES = 16 << 20
+
+
+def chosen_rows(inputs: Tensors) -> NDArray[np.int64]:
+    """Evenly spaced samples: at most 512, and no more than fit into 16 MB, but one at least."""
+    count = sample_count(inputs)
+    bytes_each = max(1, sum(array.nbytes for array in inputs.values()) // max(count, 1))
+    most = max(1, min(count, _MOST_SAMPLES, _MOST_BYTES // bytes_each))
+    return np.unique(np.linspace(0, count - 1, most).round().astype(np.int64))
+
+
+def profile_of(rounding: Rounding, own: Tensors, reference: Tensors) -> Profile:
+    """`own` is what the graph answered unchanged, `reference` what the trained model did, both to the same samples."""
+    outputs = {}
+    for name in next(iter(rounding.moved.values())):
+        distance = np.abs(own[name].astype(np.float64) - reference[name].astype(np.float64))
+        magnitude = np.abs(reference[name].astype(np.float64))
+        outputs[name] = OutputProfile(
+            dtype=reference[name].dtype.name,
+            magnitude=float(magnitude[np.isfinite(magnitude)].max(initial=0.0)),
+            noise=float(distance[np.isfinite(distance)].max(initial=0.0)),
+            moved={
+                precision: Predicted(
+                    max_error=moved[name].max_error,
+                    sqnr_db=moved[name].sqnr_db if math.isfinite(moved[name].sqnr_db) else None,
+                )
+                for precision, moved in rounding.moved.items()
+            },
+        )
+    return Profile(
+        outputs=outputs,
+        operations=dict(rounding.operations),
+        worst_case_ulps=rounding.worst_case_ulps,
+        samples=sample_count(reference),
+    )

@@ -1,0 +1,124 @@
+"""What rounding does to a graph is what it does to the real artifacts, for real graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from export.graph_to_round import GraphToRound, frozen
+from export.rounding_emulated import Rounding, emulated
+from export.saved_model_from_keras import saved_model_from_keras
+from export.tflite_from_saved_model import tflite_from_saved_model
+from pipeline.core.artifact import Precision
+from pipeline.core.signature import Signature
+
+Exported = tuple[Path, Signature, dict[str, np.ndarray[Any, Any]]]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """A small net with all that is folded or quantized in a way of its own, and 40 samples of its own kind."""
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential(
+        [
+            layers.Input((8, 8, 3), name="image"),
+            layers.Conv2D(24, 3, padding="same", use_bias=False),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.DepthwiseConv2D(3, padding="same"),
+            layers.AveragePooling2D(2),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(64, activation="tanh"),
+            layers.Dense(5, activation="softmax", name="scores"),
+        ]
+    )
+    # Scores that vary over the samples, as a trained model's do.
+    model.layers[-1].set_weights([weight * 8 for weight in model.layers[-1].get_weights()])
+    samples = {"image": np.random.default_rng(0).random((40, 8, 8, 3), dtype=np.float32)}
+    folder = tmp_path_factory.mktemp("exported")
+    signature = saved_model_from_keras(
+        model,
+        into=folder,
+        version=1,
+        output_names=("scores",),
+        model_name="net",
+        warmup_samples={"image": samples["image"][:1]},
+        input_checks=True,
+    )
+    return folder / "1", signature, samples
+
+
+@pytest.fixture(scope="module")
+def graph(exported: Exported) -> GraphToRound:
+    return frozen(exported[0], exported[1].name)
+
+
+@pytest.fixture(scope="module")
+def rounding(exported: Exported, graph: GraphToRound) -> Rounding:
+    return emulated(graph, exported[2])
+
+
+def test_the_frozen_graph_answers_as_the_saved_model_with_its_normalizations_folded(
+    exported: Exported, graph: GraphToRound
+) -> None:
+    """Otherwise the prediction would be another model's."""
+    path, signature, samples = exported
+    loaded = tf.saved_model.load(str(path))
+    want = loaded.signatures[signature.name](image=tf.constant(samples["image"]))["scores"].numpy()
+    np.testing.assert_allclose(graph.answers(samples)["scores"], want, atol=1e-5)
+    assert not any(node.op.startswith(("FusedBatchNorm", "Rsqrt")) for node in graph.graph.node)
+
+
+def test_every_precision_moves_the_output_and_coarser_ones_move_it_more(rounding: Rounding) -> None:
+    """Otherwise a rounding would not have been applied."""
+    moved = {precision: found["scores"].max_error for precision, found in rounding.moved.items()}
+    assert 0 < moved["float32"] < moved["uint16"] < moved["uint8"]
+    assert moved["float32"] < moved["float16"] < moved["dynamic"] <= moved["int8"] * 3
+    assert moved["float32"] < 1e-4
+    assert rounding.operations["DepthwiseConv2dNative"] == 1
+    assert rounding.worst_case_ulps > 2 * (27 + 9 + 216 + 32 + 64)
+
+
+@pytest.mark.parametrize("precision", [Precision.FLOAT32, Precision.FLOAT16, Precision.DYNAMIC, Precision.INT8])
+def test_the_real_artifact_moves_about_as_far_as_was_predicted(
+    exported: Exported, rounding: Rounding, tmp_path: Path, precision: Precision
+) -> None:
+    """Otherwise tolerances derived from it would pass faults or fail right targets."""
+    path, signature, samples = exported
+    file = tmp_path / "net.tflite"
+    tflite_from_saved_model(
+        path, into=file, signature=signature, precision=precision, representative={"image": samples["image"]}
+    )
+    want = frozen(path, signature.name).answers(samples)["scores"]
+    got = np.concatenate([answer_of(file)(samples["image"][at : at + 1]) for at in range(len(want))])
+    error = float(np.abs(got - want).max())
+    predicted = rounding.moved[str(precision)]["scores"].max_error
+    assert predicted / 10 < error < 3 * predicted
+
+
+def answer_of(file: Path) -> Callable[[Any], Any]:
+    with pytest.warns(UserWarning, match="deprecated"):
+        interpreter = tf.lite.Interpreter(model_path=str(file))
+    run = interpreter.get_signature_runner("serving_default")
+
+    def answer(image: Any) -> Any:
+        # Held here: the runner does not keep its interpreter alive.
+        assert interpreter is not None
+        return run(image=image)["scores"]
+
+    return answer
+
+
+def test_the_same_graph_gives_the_same_prediction(exported: Exported, graph: GraphToRound, rounding: Rounding) -> None:
+    """Otherwise the same artifacts could pass one day and fail the next."""
+    again = emulated(graph, exported[2])
+    for precision, found in rounding.moved.items():
+        assert again.moved[precision]["scores"].max_error == pytest.approx(found["scores"].max_error, rel=1e-6)
