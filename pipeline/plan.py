@@ -6,7 +6,7 @@ import hashlib
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -211,9 +211,11 @@ class Planner:
 
         def make(needs: Sequence[Entry], making: Making) -> None:
             exported = needs[1]
-            worker = self.workers.executor(TFJS_WORKER)
             if precision is Precision.FLOAT32:
-                made = worker.submit(
+                making.facts |= self.workers.call(
+                    TFJS_WORKER,
+                    1,
+                    stages.afresh,
                     stages.tfjs_into,
                     making.folder,
                     saved_model_folder(exported),
@@ -221,7 +223,10 @@ class Planner:
                     lowering=self.config.convert.lowering,
                 )
             else:
-                made = worker.submit(
+                making.facts |= self.workers.call(
+                    TFJS_WORKER,
+                    1,
+                    stages.afresh,
                     stages.tfjs_again_into,
                     making.folder,
                     needs[2].path,
@@ -229,7 +234,6 @@ class Planner:
                     precision=precision,
                     keep_float=self._keep_float,
                 )
-            making.facts |= made.result()
 
         graph = () if precision is Precision.FLOAT32 else (convert_step(Format.TFJS, Precision.FLOAT32),)
         return self._conversion(Format.TFJS, precision, make, graph)
@@ -343,9 +347,10 @@ class Planner:
         """One core is left to the runtimes, which start and answer meanwhile; more than four conversions never wait."""
         return min(4, max(1, (os.cpu_count() or 1) - 1))
 
-    def _make(self, stage: Callable[..., dict[str, Any]], *args: object, **settings: object) -> dict[str, Any]:
-        executor: Executor = self.workers.executor("makers", processes=self.maker_processes)
-        return executor.submit(stage, *args, **settings).result()
+    def _make(
+        self, stage: Callable[..., dict[str, Any]], folder: Path, *args: object, **settings: object
+    ) -> dict[str, Any]:
+        return self.workers.call("makers", self.maker_processes, stages.afresh, stage, folder, *args, **settings)
 
     def _recipe(
         self, stage: str, *, sources: Sequence[str], tools: Sequence[str], settings: Mapping[str, Any]

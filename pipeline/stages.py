@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -41,6 +42,16 @@ class TrainSettings:
     seed: int | None
     resume: bool
     representative_samples: int
+
+
+def afresh(stage: Callable[..., Facts], folder: Path, *args: object, **settings: object) -> Facts:
+    """The stage on an emptied folder: a worker that died may have left something in it."""
+    for left in folder.iterdir():
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
+    return stage(folder, *args, **settings)
 
 
 def train_into(folder: Path, file: ModelFile, settings: TrainSettings, checkpoints: Path, tensorboard: Path) -> Facts:

@@ -10,15 +10,20 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
-from pipeline.core.errors import EnvironmentProblem
+from pipeline.core.errors import EnvironmentProblem, WorkerDied
 from pipeline.core.progress import Observer, Progress
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _TERMINATE_WITHIN_SECONDS = 5.0
 # A pipe takes 4,096 bytes in one piece; a character has four at most, and the rest of an event a few hundred.
@@ -48,9 +53,42 @@ class Workers:
         self._observer = observer
         self._stack = stack
         self._lock = threading.Lock()
-        self._executors: dict[str, Executor] = {}
+        self._executors: dict[str, ProcessPoolExecutor] = {}
+        self._stopped = False
 
-    def executor(self, name: str, *, processes: int = 1) -> Executor:
+    def call(self, name: str, processes: int, fn: Callable[P, T], /, *args: P.args, **settings: P.kwargs) -> T:
+        """What `fn` returns or raises in the executor of that name.
+
+        Where its process ends instead, as a fault in a converter's native code ends it, `fn` runs once more, alone:
+        another one's call may have been at fault. Raises WorkerDied when it ends again.
+        """
+        executor = self.executor(name, processes=processes)
+        try:
+            return executor.submit(fn, *args, **settings).result()
+        except BrokenProcessPool:
+            self._forget(name, executor)
+        alone = f"{name}-alone-{threading.get_ident()}"
+        executor = self.executor(alone)
+        future = executor.submit(fn, *args, **settings)
+        (process,) = list((executor._processes or {}).values())  # noqa: SLF001  # who else knows how it ended
+        try:
+            return future.result()
+        except BrokenProcessPool:
+            process.join(_TERMINATE_WITHIN_SECONDS)
+            raise _died(process.exitcode, self._logs / f"{alone}.log") from None
+        finally:
+            self._forget(alone, executor)
+
+    def _forget(self, name: str, executor: Executor) -> None:
+        """Let the next call make a new one. Raises BrokenProcessPool when it broke because all is being stopped."""
+        with self._lock:
+            if self._stopped:
+                raise BrokenProcessPool("the workers were stopped")
+            if self._executors.get(name) is executor:
+                del self._executors[name]
+        executor.shutdown(wait=False)
+
+    def executor(self, name: str, *, processes: int = 1) -> ProcessPoolExecutor:
         """The executor of that name, made at the first call; what its processes print goes to `<logs>/<name>.log`."""
         with self._lock:
             if name not in self._executors:
@@ -72,6 +110,7 @@ class Workers:
 
     def stop(self) -> None:
         """End every process now, whatever it does; calls that wait for one raise BrokenProcessPool. May be repeated."""
+        self._stopped = True
         self._stack.close()
 
     @cached_property
@@ -103,6 +142,14 @@ def workers(*, logs: Path, observer: Observer) -> Iterator[Workers]:
         )
     with ExitStack() as stack:
         yield Workers(logs=logs, observer=observer, stack=stack)
+
+
+def _died(exit_code: int | None, log: Path) -> WorkerDied:
+    named = signal.Signals(-exit_code).name if exit_code is not None and exit_code < 0 else f"exit status {exit_code}"
+    hint = f"a fault of the library that was called ({log} has its words): leave out what asked for it"
+    if exit_code == -signal.SIGKILL:
+        hint = "the system kills what takes too much memory: close other programs, or use a machine with more"
+    return WorkerDied(f"the process that did it ended with {named}, and again when it ran alone", hint=hint)
 
 
 def _listen(heard: Connection[Progress | None, Progress | None], observer: Observer) -> None:

@@ -59,6 +59,10 @@ class TargetFailed(EnvironmentProblem):
     """A runtime that had started broke: a browser that crashed, a server that was killed."""
 
 
+class WorkerDied(EnvironmentProblem):
+    """The process that did a step ended amid it, again and alone: its native code is at fault, or memory ran out."""
+
+
 class ConversionFailed(TripointError):
     """A converter refused a model, or wrote something that it should not have written."""
 

@@ -1,0 +1,60 @@
+"""What the corpus knows of a model: how to write it to disk, what to ask it, and what it is hard for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.core.signature import Tensors
+
+KERAS_FILE = "model.keras"
+SAVED_MODEL = "saved_model"
+SAMPLES = 24
+"""Rows asked of a model when nothing speaks for more: three batches of 7 and a shorter one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusModel:
+    """One row of the corpus.
+
+    `write` puts the model into an empty folder, as somebody else would have saved it, and returns its path; seeds are
+    set before. `samples` gives what every target is asked. `cannot` says, for patterns of cells
+    (`browser/*`, `edge/tflite-runtime float32`), which sentence explains why they cannot pass: a regular expression.
+    A cell that is not named there has to pass, and one that is named there must not.
+    """
+
+    name: str
+    hard_for: str
+    write: Callable[[Path], Path]
+    samples: Callable[[np.random.Generator], Tensors]
+    cannot: Mapping[str, str] = field(default_factory=dict)
+    custom_objects: str | None = None
+    trust: bool = False
+    signature: str | None = None
+
+
+def keras_file(build: Callable[[], Any]) -> Callable[[Path], Path]:
+    """Saves what `build` makes in Keras 3's own format."""
+
+    def write(folder: Path) -> Path:
+        file = folder / KERAS_FILE
+        build().save(file)
+        return file
+
+    return write
+
+
+def normal(*shapes: tuple[int, ...], names: tuple[str, ...] = ("x",), rows: int = SAMPLES) -> Callable[..., Tensors]:
+    """Standard normal float32 samples, one shape without the batch for each name."""
+
+    def samples(random: np.random.Generator) -> Tensors:
+        return {
+            name: random.normal(size=(rows, *shape)).astype(np.float32)
+            for name, shape in zip(names, shapes, strict=True)
+        }
+
+    return samples

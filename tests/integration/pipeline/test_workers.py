@@ -1,0 +1,60 @@
+"""What becomes of a call whose process ends: native code of the converters can do that."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.errors import WorkerDied
+from pipeline.core.progress import nobody
+from pipeline.workers import workers
+
+
+def test_a_call_that_ends_its_process_says_how(tmp_path: Path) -> None:
+    """A converter's segmentation fault would end the whole run with a traceback."""
+    with workers(logs=tmp_path, observer=nobody) as crew:
+        with pytest.raises(WorkerDied, match="SIGSEGV") as caught:
+            crew.call("makers", 1, _die)
+        assert str(tmp_path) in caught.value.hint
+        assert crew.call("makers", 1, abs, -3) == 3
+
+
+def test_what_shared_the_executor_is_done_all_the_same(tmp_path: Path) -> None:
+    """A pool breaks as a whole: the other conversions would be reported as failed, and are not at fault."""
+    with workers(logs=tmp_path, observer=nobody) as crew, ThreadPoolExecutor(3) as threads:
+        together = threading.Barrier(2)
+
+        def good() -> int:
+            together.wait()
+            return crew.call("makers", 2, _slow_answer, str(tmp_path / "killed"))
+
+        def bad() -> None:
+            together.wait()
+            crew.call("makers", 2, _die_once_seen, str(tmp_path / "killed"))
+
+        answer, death = threads.submit(good), threads.submit(bad)
+        with pytest.raises(WorkerDied, match="SIGSEGV"):
+            death.result()
+        assert answer.result() == 7
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def _slow_answer(mark: str) -> int:
+    deadline = time.monotonic() + 60
+    while not Path(mark).exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return 7
+
+
+def _die_once_seen(mark: str) -> None:
+    Path(mark).touch()
+    _die()
