@@ -79,7 +79,9 @@ class LoadedModel:
     def run(
         self, samples: Mapping[str, NDArray[Any]], *, batch_size: int, after_each_batch: Callable[[], None]
     ) -> tuple[dict[str, NDArray[Any]], NDArray[np.float64]]:
-        """Answers to all samples, one row a sample, and the seconds of each call; the last batch may be shorter.
+        """Answers to all samples, one row a sample, and the seconds of each batch; the last one may be shorter.
+
+        A file that takes one sample at a time is asked row by row.
 
         Raises Refused for inputs that are not the signature's, and when a batch is answered with other than its rows.
         """
@@ -87,16 +89,22 @@ class LoadedModel:
         answers: list[dict[str, NDArray[Any]]] = []
         seconds: list[float] = []
         for start in range(0, count, batch_size):
-            batch = {name: array[start : start + batch_size] for name, array in samples.items()}
-            self._check_shapes(batch)
-            self._quantize(batch)
-            started = time.perf_counter()
-            answer = self._invoke(batch)
-            seconds.append(time.perf_counter() - started)
-            for name, quantization in self._quantized_outputs.items():
-                answer[name] = quantization.values(answer[name])
-            _check_rows(answer, min(batch_size, count - start))
-            answers.append(answer)
+            end = min(start + batch_size, count)
+            step = 1 if self._takes_one() else batch_size
+            batch_seconds = 0.0
+            for first in range(start, end, step):
+                rows = slice(first, min(first + step, end))
+                batch = {name: array[rows] for name, array in samples.items()}
+                self._check_shapes(batch)
+                self._quantize(batch)
+                started = time.perf_counter()
+                answer = self._invoke(batch)
+                batch_seconds += time.perf_counter() - started
+                for name, quantization in self._quantized_outputs.items():
+                    answer[name] = quantization.values(answer[name])
+                _check_rows(answer, rows.stop - rows.start)
+                answers.append(answer)
+            seconds.append(batch_seconds)
             after_each_batch()
         joined = {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
         return joined, np.array(seconds)
@@ -121,6 +129,11 @@ class LoadedModel:
         if plain == len(planned):
             return f"none: plain kernels for all {len(originals)} operations"
         return f"XNNPACK for {len(originals) - plain} of {len(originals)} operations"
+
+    def _takes_one(self) -> bool:
+        """True for a file made for one sample: a larger batch is then asked row by row."""
+        sizes = {shape[0] if (shape := _shape(details)) else None for details in self._inputs.values()}
+        return sizes == {1}
 
     def _quantize(self, batch: dict[str, NDArray[Any]]) -> None:
         for name, quantization in self._quantized_inputs.items():

@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -14,14 +15,18 @@ from numpy.typing import NDArray
 
 from export.kept_signature import check_kept
 from export.lowered_saved_model import Used, lowered, operations_lowered_when_refused
+from export.one_sample import ONE_SAMPLE, for_one_sample
 from export.tflite_converter import tflite_converter
 from export.tflite_kept_float import SELECTIVE_PRECISIONS, quantized_but
 from export.tflite_signature import signature_of_tflite
-from pipeline.core.artifact import Format, Precision
+from pipeline.core.artifact import CALIBRATED_PRECISIONS, Format, Precision
 from pipeline.core.errors import ConversionFailed
 from pipeline.core.signature import Signature, Tensors, TensorSpec, batches, sample_count
 
 _REASONS_SHOWN = 2
+_LOOPS = frozenset({"While", "StatelessWhile"})
+# What the converter says of a list whose elements have the size of the batch.
+_BATCH_IS_OPEN = "element_shape to be static"
 
 
 def tflite_from_saved_model(
@@ -44,12 +49,16 @@ def tflite_from_saved_model(
     import tensorflow as tf
 
     label = f"{saved_model.parent.name} tflite {precision}"
+    if precision in CALIBRATED_PRECISIONS and _has_loop(saved_model):
+        # Tried with TensorFlow 2.21 on recurrent layers, tf.while_loop and tf.map_fn: each time the process was gone.
+        raise ConversionFailed(
+            f"{label}: TFLite's quantizer ends its process with SIGSEGV on a model with a loop",
+            hint=f"leave {precision} out of convert.tflite for this model, or write the loop out: unroll=True",
+        )
     selective = len(keep_float) > 0 and precision in SELECTIVE_PRECISIONS
 
-    def attempt(refused: frozenset[str]) -> tuple[bytes, tuple[Used, ...]]:
-        with lowered(
-            saved_model, scratch=into.parent, target=Format.TFLITE, lowering=lowering, refused=refused
-        ) as source:
+    def attempt(folder: Path, refused: frozenset[str]) -> tuple[bytes, tuple[Used, ...]]:
+        with lowered(folder, scratch=into.parent, target=Format.TFLITE, lowering=lowering, refused=refused) as source:
             converter = tflite_converter(source.folder, signature.name)
             _set_precision(tf, converter, precision, signature.name, representative)
             converter._experimental_calibrate_only = selective  # noqa: SLF001  # no other way to quantize selectively
@@ -61,7 +70,14 @@ def tflite_from_saved_model(
                     content = quantized_but(content, keep_float, precision=precision, label=label)
             return content, source.used
 
-    content, used = _converted(attempt, label, lowering=lowering)
+    try:
+        content, used = _converted(partial(attempt, saved_model), label, lowering=lowering)
+    except ConversionFailed as refusal:
+        if not (lowering and _BATCH_IS_OPEN in refusal.problem and all(spec.batched for spec in signature.inputs)):
+            raise
+        with for_one_sample(saved_model, signature, scratch=into.parent) as single:
+            content, used = _converted(partial(attempt, single), label, lowering=lowering)
+        used = (*used, ONE_SAMPLE)
     want = _in_integers(signature) if precision is Precision.INT8_IO else signature
     check_kept(signature_of_tflite(content, signature.name, label=label), want, label=label)
     into.write_bytes(content)
@@ -88,6 +104,14 @@ def _converted(
                     f"{label}: TFLite's converter refused the model: {gist}", hint=_hint(gist)
                 ) from error
             refused |= news
+
+
+def _has_loop(saved_model: Path) -> bool:
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    content = saved_model_pb2.SavedModel.FromString((saved_model / "saved_model.pb").read_bytes())
+    functions = (one for graph in content.meta_graphs for one in graph.graph_def.library.function)
+    return any(node.op in _LOOPS for function in functions for node in function.node_def)
 
 
 def operations_in(text: str) -> frozenset[str]:
@@ -156,7 +180,7 @@ def _gist(text: str) -> str:
 
 def _hint(gist: str) -> str:
     if "TensorList" in gist:
-        return "recurrent layers with a varying batch do not convert to TFLite's own operations; give them unroll=True"
+        return "a loop collects tensors whose size it does not know beforehand: give them a fixed size, or unroll=True"
     if "recorded during calibration" in gist:
         return (
             "TensorFlow's quantizer for int16x8 takes no model with integer inputs: leave int16x8 out of convert.tflite"

@@ -23,6 +23,7 @@ from pipeline.parity.report.write import REPORT_JSON, write_report
 from pipeline.plan import PROFILE, Cell, source_digest, training_settings
 from pipeline.release import publish
 from pipeline.reporting import report_of
+from pipeline.standing import Standing
 from pipeline.store import Entry, Recipe, Store
 from pipeline.workflow import Job, Ran, Until, run_steps
 
@@ -86,9 +87,9 @@ def job(
     )
 
 
-def run(asked: Job, *, observer: Observer) -> Finished:
+def run(asked: Job, *, observer: Observer, shared: Standing | None = None) -> Finished:
     """Bring everything up to date, judge it, write the report and the release. Raises as `run_steps` does."""
-    ran = run_steps(asked, observer=observer)
+    ran = run_steps(asked, observer=observer, shared=shared)
     store = Store(root=asked.config.store_path)
     reported = _reported(ran, asked, store)
     report = report_from_json((reported.path / REPORT_JSON).read_text())

@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, assert_never
@@ -25,6 +25,7 @@ from pipeline.model_files import Known
 from pipeline.parity import record
 from pipeline.plan import EXPORT, PROFILE, TFJS_WORKER, TRAIN, Cell, Planner, cells
 from pipeline.stages import TrainSettings
+from pipeline.standing import Standing
 from pipeline.steps import Result, Step, Survey, Workplace, make_all, survey
 from pipeline.store import Entry, Store
 from pipeline.targets import targets
@@ -82,8 +83,8 @@ class Ran:
 SessionOf: TypeAlias = Mapping[Runtime, RuntimeLane]
 
 
-def run_steps(job: Job, *, observer: Observer) -> Ran:
-    """Bring every step up to date and return what became of each.
+def run_steps(job: Job, *, observer: Observer, shared: Standing | None = None) -> Ran:
+    """Bring every step up to date and return what became of each; `shared` is what several runs have in common.
 
     Raises UsageError for a pattern that matches no target and for artifacts that are not there although
     `from_artifacts`, EnvironmentProblem for a runtime that is not on this machine (unless `allow_missing`), and what
@@ -92,7 +93,8 @@ def run_steps(job: Job, *, observer: Observer) -> Ran:
     started = time.perf_counter()
     store = Store(root=job.config.store_path)
     logs = store.root / job.file.name / "logs"
-    with workers(logs=logs, observer=observer) as crew:
+    own = workers(logs=logs, observer=observer) if shared is None else nullcontext(shared.workers)
+    with own as crew:
         chosen: list[Cell] = []
         if job.until == "record":
             chosen = cells(_chosen(targets(job.config, job.file.name, crew, observer), job.only), job.config)
@@ -107,7 +109,7 @@ def run_steps(job: Job, *, observer: Observer) -> Ran:
             logs.mkdir(parents=True, exist_ok=True)
             stale = {step.name for step in surveyed.to_make}
             runtimes = _runtimes([cell for cell in chosen if cell.step in stale])
-            with _running(planner, surveyed.to_make, runtimes, chosen, lanes) as lanes_by_step:
+            with _running(planner, surveyed.to_make, runtimes, chosen, lanes=lanes, shared=shared) as lanes_by_step:
                 results = make_all(surveyed, Workplace(store=store, lanes=lanes_by_step, observer=observer))
             store.sweep(keep=max(job.config.store.keep, 1))
         else:
@@ -180,10 +182,13 @@ def _running(
     to_make: Sequence[Step],
     runtimes: Mapping[str, Runtime],
     chosen: Sequence[Cell],
+    *,
     lanes: dict[Runtime, RuntimeLane],
+    shared: Standing | None,
 ) -> Iterator[LanesByStep]:
     """Start everything that is slow to start: workers, and the runtimes of what has to be recorded."""
     names = {step.name for step in to_make}
+    booted = runtimes if shared is None else {key: shared.runtime(runtime) for key, runtime in runtimes.items()}
     steps_of = {
         key: sum(cell.step in names for cell in chosen if cell.target.runtime == runtime)
         for key, runtime in runtimes.items()
@@ -192,7 +197,7 @@ def _running(
         tempfile.TemporaryDirectory(prefix="tripoint-") as scratch,
         _makers(planner) as makers,
         ThreadPoolExecutor(1, thread_name_prefix=TFJS_WORKER) as tfjs,
-        runtime_lanes(runtimes, Path(scratch), steps=steps_of) as by_key,
+        runtime_lanes(booted, Path(scratch), steps=steps_of) as by_key,
     ):
         lanes |= {runtimes[key]: lane for key, lane in by_key.items()}
         if any(name.startswith("convert tfjs") for name in names):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from export.lowered_saved_model import lowered
+from export.one_sample import ONE_SAMPLE
 from export.tflite_from_saved_model import tflite_from_saved_model
 from export.tflite_kept_float import SELECTIVE_PRECISIONS
 from export.tflite_signature import signature_of_tflite
@@ -188,20 +189,6 @@ def test_an_operation_that_tflite_lacks_is_named_in_a_line(tmp_path: Path, preci
     assert list((tmp_path / precision).iterdir()) == []
 
 
-@pytest.mark.parametrize("unroll", [False, True])
-def test_recurrent_layers_are_told_what_to_do(tmp_path: Path, unroll: bool) -> None:  # noqa: FBT001  # a parameter
-    """Every Keras 3 LSTM meets this; `use SELECT_TF_OPS`, the converter's advice, does not run on an edge runtime."""
-    from keras import layers
-
-    exported = model_of(layers.LSTM(3, unroll=unroll), tmp_path / "lstm")
-    if unroll:
-        assert tflite(exported, tmp_path, Precision.FLOAT32).size_bytes > 0
-    else:
-        with pytest.raises(ConversionFailed, match="TensorListReserve") as raised:
-            tflite(exported, tmp_path, Precision.FLOAT32)
-        assert "unroll=True" in raised.value.hint
-
-
 def test_int16x8_of_a_model_with_integer_inputs_is_refused_with_the_reason(pairs: Exported, tmp_path: Path) -> None:
     """TensorFlow's own words are of a minimum that is empty, for a tensor that holds the index of a word."""
     with pytest.raises(
@@ -226,4 +213,25 @@ def test_calibration_needs_real_samples(small: Exported, tmp_path: Path) -> None
             signature=small.saved_model.signature,
             precision=Precision.INT8,
             representative={"image": small.samples["image"][:0]},
+        )
+
+
+def test_a_recurrent_layer_becomes_a_file_for_one_sample(tmp_path: Path) -> None:
+    """The converter wants to know the batch of an LSTM's list of states; no edge device would get the model."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((5, 3), name="x"), keras.layers.LSTM(4), keras.layers.Dense(2)])
+    x = np.random.default_rng(0).normal(size=(6, 5, 3)).astype(np.float32)
+    exported = export(model, tmp_path / "lstm", samples={"x": x}, answers={"y": model.predict(x, verbose=0)})
+    source = exported.saved_model
+    file = tmp_path / "lstm.tflite"
+    used = tflite_from_saved_model(
+        source.path, into=file, signature=source.signature, precision=Precision.FLOAT32, representative={"x": x}
+    )
+    assert used == (ONE_SAMPLE,)
+    assert signature_of_tflite(file.read_bytes(), "serving_default", label="").inputs[0].shape == (1, 5, 3)
+    with pytest.raises(ConversionFailed, match="a model with a loop"):
+        tflite_from_saved_model(
+            source.path, into=file, signature=source.signature, precision=Precision.INT8, representative={"x": x}
         )

@@ -17,9 +17,12 @@ IMAGES = np.arange(20, dtype=np.float32).reshape(10, 2)
 class StandIn:
     """`image` [None, 2] float32 and `count` [None] int32 to `double` and `count`; operations as given."""
 
-    def __init__(self, operations: Sequence[dict[str, Any]] = (), *, rows_lost: int = 0) -> None:
+    def __init__(
+        self, operations: Sequence[dict[str, Any]] = (), *, rows_lost: int = 0, rows_at_once: int = -1
+    ) -> None:
         self._operations = operations
         self._rows_lost = rows_lost
+        self._rows_at_once = rows_at_once
         self.calls: list[int] = []
 
     def get_signature_runner(self, name: str) -> StandIn:
@@ -28,8 +31,8 @@ class StandIn:
 
     def get_input_details(self) -> dict[str, dict[str, Any]]:
         return {
-            "image": {"index": 0, "dtype": np.float32, "shape_signature": np.array([-1, 2])},
-            "count": {"index": 1, "dtype": np.int32, "shape_signature": np.array([-1])},
+            "image": {"index": 0, "dtype": np.float32, "shape_signature": np.array([self._rows_at_once, 2])},
+            "count": {"index": 1, "dtype": np.int32, "shape_signature": np.array([self._rows_at_once])},
         }
 
     def get_output_details(self) -> dict[str, dict[str, Any]]:
@@ -130,3 +133,17 @@ def test_the_delegate_is_what_applied_not_what_was_created(delegates: list[dict[
     """The runtime logs that it created a delegate even when it then gives it nothing: its times would mislead."""
     plain = [operation(0, "CONV_2D", [0], [7]), operation(1, "MUL", [7], [8]), operation(2, "ADD", [1], [9])]
     assert loaded(StandIn([*plain, *delegates])).delegate() == said
+
+
+def test_a_file_for_one_sample_is_asked_row_by_row() -> None:
+    """Recurrent layers become such files, and published files mostly are: a larger batch would be refused."""
+    stand_in = StandIn(rows_at_once=1)
+    outputs, seconds = run(LoadedModel(stand_in, "serving_default"), samples(), batch_size=4)
+    assert stand_in.calls == [1] * 10
+    np.testing.assert_array_equal(outputs["double"], IMAGES * 2)
+    assert len(seconds) == 3
+
+
+def test_a_file_for_several_samples_takes_no_other_number() -> None:
+    with pytest.raises(Refused, match=r"of shape \[4, 2\], given was \[2, 2\]"):
+        run(LoadedModel(StandIn(rows_at_once=4), "serving_default"), samples(), batch_size=4)
