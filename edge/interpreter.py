@@ -154,8 +154,8 @@ class LoadedModel:
             raise Refused(f"the inputs are {sorted(self._inputs)}, given were {sorted(samples)}")
         for name, array in samples.items():
             want = np.dtype(np.float32 if name in self._quantized_inputs else self._inputs[name]["dtype"])
-            if array.dtype != want:
-                raise Refused(f"input `{name}` is {want}, given was {array.dtype}")
+            if _dtype_name(array.dtype) != _dtype_name(want):
+                raise Refused(f"input `{name}` is {_dtype_name(want)}, given was {_dtype_name(array.dtype)}")
         counts = {array.shape[0] if array.ndim else 0 for array in samples.values()}
         if len(counts) != 1 or counts == {0}:
             raise Refused(f"the inputs hold no samples, or not the same number of them: {sorted(counts)}")
@@ -176,9 +176,14 @@ def _check_rows(answer: Mapping[str, NDArray[Any]], count: int) -> None:
 
 
 def _spec(details: Mapping[str, Any], converted: bool) -> dict[str, Any]:  # noqa: FBT001  # reads as a word
-    dtype = "float32" if converted else np.dtype(details["dtype"]).name
+    dtype = "float32" if converted else _dtype_name(np.dtype(details["dtype"]))
     return {"dtype": dtype, "shape": _shape(details)}
 
 
 def _shape(details: Mapping[str, Any]) -> list[int | None]:
     return [None if size < 0 else int(size) for size in details["shape_signature"]]
+
+
+def _dtype_name(dtype: np.dtype[Any]) -> str:
+    """NumPy's name, and `string` for text: the runtimes say that it is `bytes`, and take and give objects."""
+    return "string" if dtype.kind in "OSU" else dtype.name

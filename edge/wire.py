@@ -1,7 +1,7 @@
 """Frames between the edge runner and whoever drives it: a JSON header and named arrays, over any pair of byte streams.
 
 On the wire a frame is `TPE1`, the header's length (u32), the payload's length (u64), the header (JSON in UTF-8) and the
-payload (safetensors, or nothing); both lengths are little-endian.
+payload (safetensors, or nothing); both lengths are little-endian. Text travels as `edge.text` says.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load as arrays_from_bytes
 from safetensors.numpy import save as bytes_from_arrays
+
+from edge.text import BYTES, ENDS, as_numbers, as_text, is_text
 
 MAGIC = b"TPE1"
 _LENGTHS = struct.Struct("<IQ")
@@ -36,7 +38,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 class CannotTravel(ValueError):
-    """An array that a frame cannot carry, such as text."""
+    """An array that a frame cannot carry, such as one of Python objects."""
 
 
 class NotAFrame(Exception):
@@ -62,7 +64,7 @@ class Frame:
 def encoded(frame: Frame) -> tuple[bytes, bytes]:
     """The frame's bytes, in two parts to be sent one after the other. Raises CannotTravel."""
     header = json.dumps(frame.header).encode()
-    payload = bytes_from_arrays({name: _plain(name, array) for name, array in frame.arrays.items()})
+    payload = bytes_from_arrays(_all_plain(frame.arrays))
     return MAGIC + _LENGTHS.pack(len(header), len(payload)) + header, payload
 
 
@@ -92,13 +94,25 @@ def read_frame(read_exactly: Callable[[int], bytes | bytearray]) -> Frame | None
 def _decoded(header: bytes | bytearray, payload: bytes | bytearray) -> Frame:
     try:
         parsed = json.loads(header)
-        arrays = arrays_from_bytes(bytes(payload))
+        arrays = as_text(arrays_from_bytes(bytes(payload)))
     except (ValueError, RecursionError, KeyError, SafetensorError) as error:
         # KeyError is what safetensors makes of a dtype that it knows and NumPy does not, such as BF16.
         raise NotAFrame(f"a frame does not decode: {error}") from error
     if not isinstance(parsed, dict):
         raise NotAFrame(f"a frame's header is {type(parsed).__name__}, not an object")
     return Frame(header=parsed, arrays=arrays)
+
+
+def _all_plain(arrays: Arrays) -> dict[str, NDArray[Any]]:
+    plain: dict[str, NDArray[Any]] = {}
+    for name, array in arrays.items():
+        if name.startswith((ENDS, BYTES)):
+            raise CannotTravel(f"an array cannot be called `{name}`")
+        try:
+            plain |= as_numbers(name, array) if is_text(array) else {name: _plain(name, array)}
+        except TypeError as error:
+            raise CannotTravel(f"`{name}` is of dtype {array.dtype}: {error}") from error
+    return plain
 
 
 def _plain(name: str, array: NDArray[Any]) -> NDArray[Any]:

@@ -59,6 +59,7 @@ def saved_model_from_call(
         signature_name=SIGNATURE_NAME,
         input_names=signature.input_names,
         samples=warmup_samples,
+        batch_size=signature.fixed_batch or 1,
     )
     return signature
 

@@ -60,7 +60,7 @@ def tflite_from_saved_model(
     def attempt(folder: Path, refused: frozenset[str]) -> tuple[bytes, tuple[Used, ...]]:
         with lowered(folder, scratch=into.parent, target=Format.TFLITE, lowering=lowering, refused=refused) as source:
             converter = tflite_converter(source.folder, signature.name)
-            _set_precision(tf, converter, precision, signature.name, representative)
+            _set_precision(tf, converter, precision, signature, representative)
             converter._experimental_calibrate_only = selective  # noqa: SLF001  # no other way to quantize selectively
             with warnings.catch_warnings():
                 # The quantizer itself still uses it; the warning is not for us.
@@ -126,7 +126,9 @@ def _in_integers(signature: Signature) -> Signature:
     return replace(signature, inputs=integer(signature.inputs), outputs=integer(signature.outputs))
 
 
-def _set_precision(tf: Any, converter: Any, precision: Precision, key: str, representative: Tensors) -> None:
+def _set_precision(
+    tf: Any, converter: Any, precision: Precision, signature: Signature, representative: Tensors
+) -> None:
     match precision:
         case Precision.FLOAT32:
             pass
@@ -150,7 +152,7 @@ def _set_precision(tf: Any, converter: Any, precision: Precision, key: str, repr
                 if precision is Precision.INT16X8
                 else tf.lite.OpsSet.TFLITE_BUILTINS_INT8
             ]
-            converter.representative_dataset = lambda: _calibration(key, representative)
+            converter.representative_dataset = lambda: _calibration(signature, representative)
             converter._experimental_disable_per_channel_quantization_for_dense_layers = True  # noqa: SLF001  # as above
             if precision is Precision.INT8_IO:
                 converter.inference_input_type = converter.inference_output_type = tf.int8
@@ -163,9 +165,9 @@ def _set_precision(tf: Any, converter: Any, precision: Precision, key: str, repr
             assert_never(precision)
 
 
-def _calibration(key: str, representative: Tensors) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
-    for sample in batches(representative, 1):
-        yield key, {name: np.ascontiguousarray(array) for name, array in sample.items()}
+def _calibration(signature: Signature, representative: Tensors) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
+    for sample in batches(representative, signature.fixed_batch or 1):
+        yield signature.name, {name: np.ascontiguousarray(array) for name, array in sample.items()}
 
 
 def _gist(text: str) -> str:

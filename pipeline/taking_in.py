@@ -186,12 +186,14 @@ def _given(
                 hint=f"give at least {batch}",
             )
     rest = np.setdiff1d(every, asked)
-    learned = rest if len(rest) else asked
-    notes = "" if len(rest) else "; integer quantization took its ranges from the same ones"
+    learned = rest[: len(rest) // (batch or 1) * (batch or 1)]
+    learned = learned if len(learned) else asked
+    notes = "" if learned is not asked else "; integer quantization took its ranges from the same ones"
     return Samples(
         asked={name: np.ascontiguousarray(array[asked]) for name, array in given.inputs.items()},
         representative={
-            name: np.ascontiguousarray(array[learned[:representative]]) for name, array in given.inputs.items()
+            name: np.ascontiguousarray(array[learned[: whole_batches(representative, batch)]])
+            for name, array in given.inputs.items()
         },
         labels=None if given.labels is None else given.labels[asked],
         description=f"of the {given.total} in {path.name}{notes}",
@@ -215,7 +217,8 @@ def _batch_notes(batch: int | None) -> list[str]:
 
 
 def _written(model: Foreign, adopted: Adopted, folder: Path, samples: Samples, *, input_checks: bool) -> Signature:
-    warmup = {name: array[:_WARMUP_REQUESTS] for name, array in samples.asked.items()}
+    rows = _WARMUP_REQUESTS * (fixed_batch(model.inputs) or 1)
+    warmup = {name: array[:rows] for name, array in samples.asked.items()}
     try:
         return model.write(folder / SAVED_MODEL, warmup, input_checks)
     except TripointError:

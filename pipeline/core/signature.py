@@ -47,6 +47,12 @@ class Signature:
         return tuple(spec.name for spec in self.inputs)
 
     @property
+    def fixed_batch(self) -> int | None:
+        """The batch size that some input is fixed at, or None when it varies in all of them."""
+        firsts = (spec.shape[0] for spec in self.inputs if spec.shape)
+        return next((first for first in firsts if first is not None), None)
+
+    @property
     def output_names(self) -> tuple[str, ...]:
         return tuple(spec.name for spec in self.outputs)
 

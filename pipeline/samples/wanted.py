@@ -92,6 +92,4 @@ def shown_shape(shape: Sequence[int | None]) -> str:
 
 def batch_sizes_for(signature: Signature, asked: Sequence[int]) -> tuple[int, ...]:
     """The batch sizes that can run: those asked for, or the only one that the signature is fixed at."""
-    sizes = {spec.shape[0] for spec in signature.inputs if spec.shape}
-    fixed = next((size for size in sizes if size is not None), None)
-    return tuple(asked) if fixed is None else (fixed,)
+    return tuple(asked) if signature.fixed_batch is None else (signature.fixed_batch,)
