@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_INTEGERS = (np.int8, np.uint8, np.int16)
+
 
 class Unquantizable(ValueError):
     """A value that no integer stands for."""
@@ -44,10 +46,10 @@ class Quantization:
 
 
 def quantized(tensors: Mapping[str, Mapping[str, Any]]) -> dict[str, Quantization]:
-    """The int8 tensors with a scale among an interpreter's details, by name; others are integers for their own sake."""
+    """The integers with a scale among an interpreter's details, by name; others are integers for their own sake."""
     return {
         name: Quantization(np.dtype(details["dtype"]), float(scale), int(zero_point))
         for name, details in tensors.items()
         for scale, zero_point in (details["quantization"],)
-        if np.dtype(details["dtype"]) == np.int8 and scale != 0
+        if np.dtype(details["dtype"]) in _INTEGERS and scale != 0
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import adoption, main_job
-from pipeline.adoption import Adopted, Range, Shape
+from pipeline.adoption import Adopted, Beside, Range, Shape
 from pipeline.config import Config
 from pipeline.core.errors import UsageError
 from pipeline.core.progress import Observer, nobody
@@ -15,6 +15,7 @@ from pipeline.main_job import Finished
 from pipeline.model_files import model_files
 from pipeline.samples.from_files import samples_digest
 from pipeline.sources import code_digest, source_of
+from pipeline.store import digest_of_tree
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,5 +90,22 @@ def adopted(source: str, asked: Asked, config: Config) -> Adopted:
         trust=asked.trust,
         custom_objects=tuple(asked.custom_objects),
         seed=asked.seed,
-        beside=tuple(str(Path(folder, file).resolve()) for file in asked.beside),
+        beside=_beside([Path(folder, file).resolve() for file in asked.beside]),
     )
+
+
+def _beside(files: Sequence[Path]) -> tuple[Beside, ...]:
+    if not files:
+        return ()
+    from export.published_tflite import precision_of_published
+
+    names = [file.name for file in files]
+    if len(set(names)) != len(names):
+        raise UsageError(f"--beside: two files are called alike: {', '.join(names)}", hint="rename one of them")
+    found = []
+    for file in files:
+        if not file.is_file():
+            raise UsageError(f"--beside {file}: there is no such file", hint="correct the path")
+        precision = precision_of_published(file)
+        found.append(Beside(path=str(file), name=file.name, digest=digest_of_tree(file), precision=precision))
+    return tuple(found)

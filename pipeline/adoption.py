@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from pipeline.core.artifact import Precision
 from pipeline.core.errors import UsageError
 from pipeline.store import MANIFEST, Store
 
@@ -30,6 +31,15 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
 
     input: str
     sizes: tuple[int, ...]
+
+
+class Beside(msgspec.Struct, frozen=True, kw_only=True):
+    """A .tflite file that others made of the same model: its place, its name in the report, digest and precision."""
+
+    path: str
+    name: str
+    digest: str
+    precision: Precision
 
 
 class Adopted(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,11 +66,11 @@ class Adopted(msgspec.Struct, frozen=True, kw_only=True):
     trust: bool = False
     custom_objects: tuple[str, ...] = ()
     seed: int = 0
-    beside: tuple[str, ...] = ()
+    beside: tuple[Beside, ...] = ()
 
     def ingredients(self) -> dict[str, Any]:
         """What decides what is taken in: contents, not the places where they lie."""
-        places = {"name", "source", "folder", "samples"}
+        places = {"name", "source", "folder", "samples", "beside"}
         values = msgspec.to_builtins(self)
         return {key: value for key, value in values.items() if key not in places} | (
             {"function": self.source.rpartition(":")[2]} if self.kind == "builder" else {}

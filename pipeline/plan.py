@@ -7,13 +7,13 @@ import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, assert_never
 
 from pipeline import golden, stages
-from pipeline.adoption import ADOPT, Adopted
+from pipeline.adoption import ADOPT, Adopted, Beside
 from pipeline.config import Config
 from pipeline.core.artifact import CALIBRATED_PRECISIONS, Artifact, Format, Precision
 from pipeline.core.errors import ModelFailed
@@ -91,6 +91,7 @@ class Planner:
                     *("pipeline/taking_in.py", "pipeline/foreign.py", "pipeline/foreign_keras.py", "pipeline/samples"),
                     *("pipeline/golden.py", "pipeline/repeatability.py", "export/keras_interface.py"),
                     "export/saved_model_from_call.py",
+                    "export/computed_in.py",
                 ],
                 tools=["tensorflow", "keras", "tf-keras", "numpy"],
                 settings={
@@ -293,7 +294,32 @@ class Planner:
                 trained=trained.path,
             )
 
-        return Step(name=PROFILE, needs=(TRAIN, EXPORT), recipe=recipe, make=make)
+        return Step(name=PROFILE, needs=(self.origin, EXPORT), recipe=recipe, make=make)
+
+    def published(self, beside: Beside) -> Step:
+        """A .tflite file that others made of the adopted model, ready to be asked."""
+        name = beside_step(beside)
+
+        def recipe(needs: Sequence[Entry]) -> Recipe:
+            (exported,) = needs
+            return self._recipe(
+                name,
+                sources=["export/published_tflite.py"],
+                tools=["tensorflow"],
+                settings={"file": beside.digest, "signature": exported.facts["signature"]},
+            )
+
+        def make(needs: Sequence[Entry], making: Making) -> None:
+            (exported,) = needs
+            making.facts |= self._make(
+                stages.published_into, making.folder, Path(beside.path), signature=exported.facts["signature"]
+            )
+
+        return Step(name=name, needs=(EXPORT,), recipe=recipe, make=make)
+
+    @property
+    def beside(self) -> tuple[Beside, ...]:
+        return self.file.beside if isinstance(self.file, Adopted) else ()
 
     def record(self, cell: Cell, session: Callable[[], Session]) -> Step:
         """Run the cell's artifact; `session` is called in the runtime's own lane."""
@@ -307,7 +333,7 @@ class Planner:
                 settings={
                     "made_from": converted[0].digest if converted else exported.digest,
                     "samples": trained.files[golden.GOLDEN_FILE],
-                    "batch_sizes": list(self._batch_sizes(exported)),
+                    "batch_sizes": list(self._batch_sizes(exported, needs[-1])),
                     "runtime": self.settings_of(cell.target.runtime),
                     "variant": cell.target.variant,
                 },
@@ -320,7 +346,7 @@ class Planner:
                 cell.target.consumes, cell.precision, self.file.name, exported=needs[1], made=needs[-1]
             )
             with session().load(artifact, cell.target.variant) as runner:
-                recording = record.record(runner, inputs, batch_sizes=self._batch_sizes(needs[1]))
+                recording = record.record(runner, inputs, batch_sizes=self._batch_sizes(needs[1], needs[-1]))
             making.facts |= record.save(recording, making.folder)
 
         needs: tuple[str, ...] = (self.origin, EXPORT)
@@ -328,7 +354,10 @@ class Planner:
             needs = (*needs, cell.artifact_step)
         return Step(name=cell.step, needs=needs, recipe=recipe, make=make)
 
-    def _batch_sizes(self, exported: Entry) -> tuple[int, ...]:
+    def _batch_sizes(self, exported: Entry, made: Entry) -> tuple[int, ...]:
+        fixed = made.facts.get("fixed_batch")
+        if fixed is not None:
+            return (int(fixed),)
         return batch_sizes_for(Signature.from_json(exported.facts["signature"]), self.config.parity.batch_sizes)
 
     def settings_of(self, runtime: Runtime) -> dict[str, str]:
@@ -370,6 +399,24 @@ def _model_files(trained: Entry) -> list[str]:
     """The digests of what an export is made of: the trained model and its samples, or the SavedModel taken in."""
     parts = (stages.KERAS_FILE, stages.REPRESENTATIVE_FILE, f"{stages.SAVED_MODEL}/")
     return [digest for name, digest in sorted(trained.files.items()) if name.startswith(parts)]
+
+
+def beside_step(beside: Beside) -> str:
+    return f"beside {beside.name}"
+
+
+def cells_beside(targets: Sequence[Target], every: Sequence[Beside]) -> list[Cell]:
+    """Each published .tflite file on each target that runs such files, as lines of their own."""
+    return [
+        Cell(
+            target=replace(target, name=f"{target.name} {beside.name}"),
+            precision=beside.precision,
+            artifact_step=beside_step(beside),
+        )
+        for target in targets
+        if target.consumes is Format.TFLITE
+        for beside in every
+    ]
 
 
 def convert_step(kind: Format, precision: Precision) -> str:

@@ -50,6 +50,7 @@ class _Facts:
     scores_output: str | None
     unrepeatable: Mapping[str, str]
     profile: Profile | None
+    computed_in: str
 
 
 def report_of(ran: Ran, config: Config, model: str) -> Report:
@@ -64,6 +65,7 @@ def report_of(ran: Ran, config: Config, model: str) -> Report:
         scores_output=None if scores is None else scores["output"],
         unrepeatable=trained.get("unrepeatable", {}),
         profile=_profile(ran),
+        computed_in=trained.get("computed_in", "float32"),
     )
     judged = [_row(cell, ran, config, facts) for cell in ran.cells]
     rows = with_causes(judged, ran, config, model, facts.golden)
@@ -82,7 +84,7 @@ def report_of(ran: Ran, config: Config, model: str) -> Report:
             count=trained["test_samples"],
             shown=shown_samples(rows, facts.golden.inputs, labels=facts.golden.labels),
         ),
-        notes=tuple(trained.get("notes", ())),
+        notes=tuple(_notes(ran)),
         rows=rows,
         verdict=judge(rows),
         provenance=_provenance(ran),
@@ -96,6 +98,11 @@ def _reference(trained: Entry) -> Reference:
     if own is None:
         own = {"runtime": "Keras", "version": version("keras"), "digest": trained.files[stages.KERAS_FILE]}
     return Reference(**own, accuracy=trained.facts["accuracy"])
+
+
+def _notes(ran: Ran) -> list[str]:
+    made = [result.facts for result in ran.artifacts.values() if isinstance(result, Entry)]
+    return [note for facts in made for note in facts.get("notes", ())]
 
 
 def _samples_words(trained: Mapping[str, Any], batch_sizes: Sequence[int]) -> str:
@@ -135,6 +142,7 @@ def _tolerances(cell: Cell, config: Config, facts: _Facts) -> dict[str, Toleranc
         config.tolerances_of(facts.model),
         outputs=facts.signature.output_names,
         derived=found,
+        computed_in=facts.computed_in,
     )
 
 

@@ -106,6 +106,18 @@ def adopt_into(folder: Path, adopted: Adopted, *, input_checks: bool, representa
     )
 
 
+def published_into(folder: Path, file: Path, *, signature: Facts) -> Facts:
+    """Put a .tflite file that others published into `folder`, with the signature that it is asked by."""
+    from export.published_tflite import fixed_batch_of, with_signature
+
+    wanted = Signature.from_json(signature)
+    content, said = with_signature(file.read_bytes(), wanted, label=file.name)
+    (folder / file.name).write_bytes(content)
+    batch = fixed_batch_of(content, wanted)
+    fixed = "" if batch is None else f" Its batch is fixed at {batch}: it is run at batch size {batch} only."
+    return {"file": file.name, "fixed_batch": batch, "notes": [f"{said}{fixed}"]}
+
+
 def export_adopted_into(folder: Path, adoption: Path, *, version: int, signature: Facts) -> Facts:
     """Put the SavedModel that was taken in at `<folder>/<version>/`, unchanged."""
     # By link: entries of the store never change, and a large model is not written twice.

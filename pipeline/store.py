@@ -138,9 +138,12 @@ class Store:
         made = [path.parent for path in parent.glob(f"*/{MANIFEST}")]
         return sorted(made, key=lambda path: (path / MANIFEST).stat().st_mtime_ns, reverse=True)
 
-    def sweep(self, *, keep: int) -> None:
-        """Remove all but the `keep` last used entries of each stage, and what killed processes left aside."""
-        for stage in self.root.glob("*/*/"):
+    def sweep(self, model: str, *, keep: int) -> None:
+        """Remove all but the `keep` last used entries of the model's stages, and what killed processes left aside.
+
+        Other models are left alone: another run may be making them just now.
+        """
+        for stage in (self.root / model).glob("*/"):
             for aside in stage.glob(f"{_ASIDE_PREFIX}*"):
                 shutil.rmtree(aside, ignore_errors=True)
             for old in self.newest(stage.parent.name, stage.name)[keep:]:

@@ -54,6 +54,8 @@ def take_in(
     Raises ModelFailed for a model that does not load, does not answer or cannot be exported, and UsageError for samples
     that do not fit it.
     """
+    from export.computed_in import narrowest_float
+
     observer(Progress(stage="adopt", message=f"loading {adopted.source}"))
     model = load(adopted, dtypes={})
     batch = fixed_batch(model.inputs)
@@ -87,6 +89,7 @@ def take_in(
         "samples": samples.description,
         "notes": [*model.notes, *_batch_notes(batch)],
         "unrepeatable": dict(unrepeatable),
+        "computed_in": narrowest_float(folder / SAVED_MODEL),
     }
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias, assert_never
 
 from pipeline import stages
-from pipeline.adoption import ADOPT
+from pipeline.adoption import ADOPT, Adopted
 from pipeline.config import Config
 from pipeline.core.artifact import Precision
 from pipeline.core.errors import EnvironmentProblem, UsageError
@@ -23,7 +23,7 @@ from pipeline.core.target import Runtime, Session, Target
 from pipeline.lanes import LanesByStep, RuntimeLane, runtime_lanes
 from pipeline.model_files import Known
 from pipeline.parity import record
-from pipeline.plan import EXPORT, PROFILE, TFJS_WORKER, TRAIN, Cell, Planner, cells
+from pipeline.plan import EXPORT, PROFILE, TFJS_WORKER, TRAIN, Cell, Planner, beside_step, cells, cells_beside
 from pipeline.stages import TrainSettings
 from pipeline.standing import Standing
 from pipeline.steps import Result, Step, Survey, Workplace, make_all, survey
@@ -97,7 +97,9 @@ def run_steps(job: Job, *, observer: Observer, shared: Standing | None = None) -
     with own as crew:
         chosen: list[Cell] = []
         if job.until == "record":
-            chosen = cells(_chosen(targets(job.config, job.file.name, crew, observer), job.only), job.config)
+            places = _chosen(targets(job.config, job.file.name, crew, observer), job.only)
+            beside = job.file.beside if isinstance(job.file, Adopted) else ()
+            chosen = [*cells(places, job.config), *cells_beside(places, beside)]
         skipped = _missing(chosen, allow=job.allow_missing)
         lanes: dict[Runtime, RuntimeLane] = {}
         planner = Planner(file=job.file, config=job.config, training=job.training, store=store, workers=crew)
@@ -111,7 +113,7 @@ def run_steps(job: Job, *, observer: Observer, shared: Standing | None = None) -
             runtimes = _runtimes([cell for cell in chosen if cell.step in stale])
             with _running(planner, surveyed.to_make, runtimes, chosen, lanes=lanes, shared=shared) as lanes_by_step:
                 results = make_all(surveyed, Workplace(store=store, lanes=lanes_by_step, observer=observer))
-            store.sweep(keep=max(job.config.store.keep, 1))
+            store.sweep(job.file.name, keep=max(job.config.store.keep, 1))
         else:
             results = dict(surveyed.found)
     recorded = {cell.step for cell in chosen}
@@ -159,6 +161,7 @@ def _refuse_to_make_artifacts(job: Job, surveyed: Survey) -> None:
 
 def _steps(planner: Planner, runnable: Sequence[Cell], lanes: SessionOf) -> list[Step]:
     config = planner.config
+    consumed = {cell.artifact_step for cell in runnable}
 
     def session_of(cell: Cell) -> Callable[[], Session]:
         return lambda: lanes[cell.target.runtime].session
@@ -172,6 +175,7 @@ def _steps(planner: Planner, runnable: Sequence[Cell], lanes: SessionOf) -> list
         *(planner.tflite(precision) for precision in config.convert.tflite),
         # After the conversions, for which runtimes wait.
         planner.profile(),
+        *(planner.published(beside) for beside in planner.beside if beside_step(beside) in consumed),
         *(planner.record(cell, session_of(cell)) for cell in runnable),
     ]
 

@@ -175,13 +175,15 @@ def tolerance_for(
     *,
     output: str | None = None,
     base: Tolerance | None = None,
+    computed_in: str = "float32",
 ) -> Tolerance:
     """The `base`, or without one the line of the table, overridden by what is set for `<format>/<precision>`, then for
     `.../<output>`.
 
-    Raises UsageError when the table has no such line or an override sets an impossible bound.
+    A reference that is itself computed in `float16` or `bfloat16` widens the line before. Raises UsageError when the
+    table has no such line or an override sets an impossible bound.
     """
-    tolerance = base or line_of(format, precision)
+    tolerance = _no_finer_than(base or line_of(format, precision), computed_in)
     line = f"{format}/{precision}"
     for key in (line, f"{line}/{output}"):
         if key in overrides:
@@ -196,6 +198,7 @@ def tolerances_for(
     *,
     outputs: Sequence[str],
     derived: Mapping[str, Tolerance] = MappingProxyType({}),
+    computed_in: str = "float32",
 ) -> dict[str, Tolerance]:
     """The tolerance of each output, from those `derived` for the model where there is one.
 
@@ -209,9 +212,31 @@ def tolerances_for(
             hint = f"did you mean `{line}/{near[0]}`?" if near else f"its outputs are {', '.join(outputs)}"
             raise UsageError(f'tolerances."{key}": the model has no output `{named}`', hint=hint)
     return {
-        output: tolerance_for(format, precision, overrides, output=output, base=derived.get(output))
+        output: tolerance_for(
+            format, precision, overrides, output=output, base=derived.get(output), computed_in=computed_in
+        )
         for output in outputs
     }
+
+
+# Significant bits 11 and 8. rtol is that of torch.testing; atol and SQNR are those of float16 weights, scaled by bits.
+_OF_NARROW_REFERENCES = {"float16": (1e-2, 1e-3, 50.0), "bfloat16": (8e-2, 1.6e-2, 32.0)}
+
+
+def _no_finer_than(tolerance: Tolerance, computed_in: str) -> Tolerance:
+    """Wide enough for a reference that rounds: a target that computes finer is not wrong for it."""
+    if computed_in not in _OF_NARROW_REFERENCES:
+        return tolerance
+    atol, rtol, sqnr_db = _OF_NARROW_REFERENCES[computed_in]
+    return msgspec.structs.replace(
+        tolerance,
+        atol=max(tolerance.atol, atol),
+        rtol=max(tolerance.rtol, rtol),
+        sqnr_db=None if tolerance.sqnr_db is None else min(tolerance.sqnr_db, sqnr_db),
+        top1=None if tolerance.top1 is None else min(tolerance.top1, 0.99),
+        accuracy_drop=None if tolerance.accuracy_drop is None else max(tolerance.accuracy_drop, 0.005),
+        reason=f"{tolerance.reason}; the reference itself computes in {computed_in}",
+    )
 
 
 def _overridden(tolerance: Tolerance, key: str, override: Override) -> Tolerance:

@@ -106,10 +106,13 @@ def test_only_the_last_used_entries_are_kept(tmp_path: Path) -> None:
     for age, recipe in enumerate(recipes):
         entry = make(store, recipe)
         os.utime(entry.path / "made.json", (age, age))
+    being_made = tmp_path / "another" / "train" / "aside-by-another-run"
+    being_made.mkdir(parents=True)
     (tmp_path / "digits" / "train" / "aside-left-by-a-killed-process").mkdir()
-    store.sweep(keep=2)
+    store.sweep("digits", keep=2)
     assert [isinstance(store.find(recipe), Entry) for recipe in recipes] == [False, False, True, True]
-    assert not list(tmp_path.rglob("aside-*"))
+    assert not list(tmp_path.rglob("digits/**/aside-*"))
+    assert being_made.is_dir()
 
 
 @given(st.dictionaries(st.text(), st.integers() | st.text() | st.none()))
