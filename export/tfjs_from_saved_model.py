@@ -44,6 +44,7 @@ def tfjs_from_saved_model(
     precision: Precision,
     keep_float: Sequence[str] = (),
     lowering: bool = True,
+    model_name: str | None = None,
 ) -> tuple[Used, ...]:
     """Convert one signature to `<into>/model.json` and weight shards beside it; return the lowerings that it took.
 
@@ -51,7 +52,7 @@ def tfjs_from_saved_model(
     have, for a precision that it does not have, a layer that is not there, and when what was written has another
     signature.
     """
-    label = f"{saved_model.parent.name} tfjs {precision}"
+    label = f"{model_name or saved_model.parent.name} tfjs {precision}"
     _check_precision(precision, label)
     with (
         lowered(saved_model, scratch=into, target=Format.TFJS, lowering=lowering) as source,

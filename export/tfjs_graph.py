@@ -52,6 +52,15 @@ def tfjs_graph(saved_model: Path, signature_name: str) -> TfjsGraph | None:
         whole |= lost
 
 
+def optimized_graph(saved_model: Path, signature_name: str) -> Any:
+    """The GraphDef that TF.js would run, for looking at: large constants are stand-ins, tables are left out.
+
+    Raises UnsupportedOperations.
+    """
+    frozen = FrozenSignature(saved_model, signature_name).frozen()
+    return _optimized(frozen, _signature(frozen))
+
+
 def _signature(frozen: FrozenGraph) -> Any:
     from tensorflow.core.protobuf import meta_graph_pb2
 

@@ -38,17 +38,19 @@ def tflite_from_saved_model(
     representative: Tensors,
     keep_float: Sequence[str] = (),
     lowering: bool = True,
+    model_name: str | None = None,
 ) -> tuple[Used, ...]:
     """Convert one signature to the file `into`, with built-in operations only.
 
     Inputs and outputs are left as they are; int8-io alone makes int8 of those that are float32. `representative` are
     real samples, from which integer quantization takes its ranges, and `keep_float` the layers that int8 and int8-io
-    leave in float; the other precisions take no notice of it. Returns the lowerings that the conversion took. Raises
-    ConversionFailed when the converter refuses, a layer is not there, or what was written has another signature.
+    leave in float; the other precisions take no notice of it. Messages call the model `model_name`. Returns the
+    lowerings that the conversion took. Raises ConversionFailed when the converter refuses, a layer is not there, or
+    what was written has another signature.
     """
     import tensorflow as tf
 
-    label = f"{saved_model.parent.name} tflite {precision}"
+    label = f"{model_name or saved_model.parent.name} tflite {precision}"
     if precision in CALIBRATED_PRECISIONS and _has_loop(saved_model):
         # Tried with TensorFlow 2.21 on recurrent layers, tf.while_loop and tf.map_fn: each time the process was gone.
         raise ConversionFailed(

@@ -20,10 +20,12 @@ from pipeline.parity.report.report import Report
 from pipeline.parity.report.report_json import report_from_json
 from pipeline.parity.report.text import render_text
 from pipeline.parity.report.write import REPORT_JSON, write_report
-from pipeline.plan import PROFILE, Cell, source_digest, training_settings
+from pipeline.plan import PREFLIGHT, PROFILE, Cell, source_digest, training_settings
+from pipeline.preflighting import preflight_of_run, write_preflight
 from pipeline.release import publish
 from pipeline.reporting import report_of
 from pipeline.standing import Standing
+from pipeline.steps import Result
 from pipeline.store import Entry, Recipe, Store
 from pipeline.workflow import Job, Ran, Until, run_steps
 
@@ -58,6 +60,7 @@ def job(
     from_artifacts: bool = False,
     until: Until = "record",
     input_checks: bool | None = None,
+    lowering: bool | None = None,
 ) -> Job:
     """What tripoint.toml says, changed by what was asked on the command line.
 
@@ -78,6 +81,7 @@ def job(
             config,
             serve=serve,
             export=config.export if input_checks is None else ExportConfig(input_checks=input_checks),
+            convert=config.convert if lowering is None else msgspec.structs.replace(config.convert, lowering=lowering),
         ),
         training=training_settings(config, file.name, epochs=epochs, seed=seed, resume=resume),
         only=only,
@@ -104,6 +108,7 @@ def _reported(ran: Ran, asked: Job, store: Store) -> Entry:
         stage=_REPORT,
         ingredients={
             "outcomes": {cell.name: _identity(ran, cell) for cell in ran.cells},
+            "preflight": _digest(ran.artifacts[PREFLIGHT]),
             "tolerances": msgspec.to_builtins(asked.config.tolerances_of(asked.file.name)),
             "profile": _profile_identity(ran),
             "sources": source_digest(
@@ -117,6 +122,7 @@ def _reported(ran: Ran, asked: Job, store: Store) -> Entry:
     report = report_of(ran, asked.config, asked.file.name)
     with store.making(recipe) as making:
         write_report(report, making.folder)
+        write_preflight(preflight_of_run(ran, asked.file.name, asked.config), making.folder)
     made = store.find(recipe)
     if not isinstance(made, Entry):
         raise TypeError(f"the report that was just written cannot be found again: {made}")
@@ -126,6 +132,10 @@ def _reported(ran: Ran, asked: Job, store: Store) -> Entry:
 def _profile_identity(ran: Ran) -> str | None:
     found = ran.artifacts.get(PROFILE)
     return found.digest if isinstance(found, Entry) else None
+
+
+def _digest(result: Result) -> str:
+    return result.digest if isinstance(result, Entry) else result.problem
 
 
 def _identity(ran: Ran, cell: Cell) -> str:

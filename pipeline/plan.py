@@ -30,6 +30,7 @@ from pipeline.workers import Workers
 TRAIN = "train"
 EXPORT = "export"
 PROFILE = "profile"
+PREFLIGHT = "preflight"
 TFJS_WORKER = "tfjs"
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -190,6 +191,35 @@ class Planner:
 
         return Step(name=EXPORT, needs=(self.origin,), recipe=recipe, make=make, essential=True)
 
+    def preflight(self) -> Step:
+        """Look at the exported model's operations, before anything is converted."""
+
+        def recipe(needs: Sequence[Entry]) -> Recipe:
+            _, exported = needs
+            return self._recipe(
+                PREFLIGHT,
+                sources=["export"],
+                tools=["tensorflow", "tensorflowjs"],
+                settings={"made_from": exported.digest, "lowering": self.config.convert.lowering},
+            )
+
+        def make(needs: Sequence[Entry], making: Making) -> None:
+            trained, exported = needs
+            making.facts |= (
+                self.workers.executor(TFJS_WORKER)
+                .submit(
+                    stages.preflight_into,
+                    making.folder,
+                    saved_model_folder(exported),
+                    signature=exported.facts["signature"],
+                    trained=trained.path,
+                    lowering=self.config.convert.lowering,
+                )
+                .result()
+            )
+
+        return Step(name=PREFLIGHT, needs=(self.origin, EXPORT), recipe=recipe, make=make)
+
     def tflite(self, precision: Precision) -> Step:
         def make(needs: Sequence[Entry], making: Making) -> None:
             trained, exported = needs
@@ -220,6 +250,7 @@ class Planner:
                     stages.tfjs_into,
                     making.folder,
                     saved_model_folder(exported),
+                    name=self.file.name,
                     signature=exported.facts["signature"],
                     lowering=self.config.convert.lowering,
                 )

@@ -19,6 +19,7 @@ from pipeline.core.model import labels_of, targets_of
 from pipeline.core.signature import Signature, Tensors
 from pipeline.model_files import ModelFile
 from pipeline.parity import profile
+from pipeline.preflight.explain import INVENTORY_FILE
 from pipeline.training import train
 from pipeline.workers import observer_of_this_worker
 
@@ -168,6 +169,25 @@ def export_into(
     return {"signature": signature.to_json(), "version": version}
 
 
+def preflight_into(folder: Path, saved_model: Path, *, signature: Facts, trained: Path, lowering: bool) -> Facts:
+    """Write down the model's operations, with the layers that they come from, as `<folder>/inventory.json`."""
+    import msgspec
+
+    from export.inventory import inventory_of
+    from export.layer_of_node import layer_names_of_keras
+
+    keras_file = trained / KERAS_FILE
+    inventory = inventory_of(
+        saved_model,
+        Signature.from_json(signature).name,
+        scratch=folder,
+        names=layer_names_of_keras(keras_file) if keras_file.is_file() else None,
+        lowering=lowering,
+    )
+    (folder / INVENTORY_FILE).write_bytes(msgspec.json.encode(inventory))
+    return {}
+
+
 def tflite_into(
     folder: Path,
     saved_model: Path,
@@ -191,6 +211,7 @@ def tflite_into(
         representative=representative_of(trained),
         keep_float=keep_float,
         lowering=lowering,
+        model_name=name,
     )
     return {"file": file.name, "lowerings": [asdict(one) for one in used]}
 
@@ -235,7 +256,7 @@ def warm_tfjs() -> None:
     graph_model_converter()
 
 
-def tfjs_into(folder: Path, saved_model: Path, *, signature: Facts, lowering: bool) -> Facts:
+def tfjs_into(folder: Path, saved_model: Path, *, name: str, signature: Facts, lowering: bool) -> Facts:
     """Convert to a graph model, `<folder>/model.json` and its weight shards, float32."""
     from export.tfjs_from_saved_model import tfjs_from_saved_model
 
@@ -245,6 +266,7 @@ def tfjs_into(folder: Path, saved_model: Path, *, signature: Facts, lowering: bo
         signature=Signature.from_json(signature),
         precision=Precision.FLOAT32,
         lowering=lowering,
+        model_name=name,
     )
     return {"lowerings": [asdict(one) for one in used]}
 

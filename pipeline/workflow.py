@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias, assert_never
 from pipeline import stages
 from pipeline.adoption import ADOPT, Adopted
 from pipeline.config import Config
-from pipeline.core.artifact import Precision
+from pipeline.core.artifact import Format, Precision
 from pipeline.core.errors import EnvironmentProblem, UsageError
 from pipeline.core.outcome import Errored, Outcome, Skipped
 from pipeline.core.progress import Observer
@@ -23,7 +23,19 @@ from pipeline.core.target import Runtime, Session, Target
 from pipeline.lanes import LanesByStep, RuntimeLane, runtime_lanes
 from pipeline.model_files import Known
 from pipeline.parity import record
-from pipeline.plan import EXPORT, PROFILE, TFJS_WORKER, TRAIN, Cell, Planner, beside_step, cells, cells_beside
+from pipeline.plan import (
+    EXPORT,
+    PREFLIGHT,
+    PROFILE,
+    TFJS_WORKER,
+    TRAIN,
+    Cell,
+    Planner,
+    beside_step,
+    cells,
+    cells_beside,
+)
+from pipeline.preflight.explain import explained, inventory_in
 from pipeline.stages import TrainSettings
 from pipeline.standing import Standing
 from pipeline.steps import Result, Step, Survey, Workplace, make_all, survey
@@ -31,7 +43,7 @@ from pipeline.store import Entry, Store
 from pipeline.targets import targets
 from pipeline.workers import workers
 
-Until = Literal["train", "export", "tfjs", "convert", "record"]
+Until = Literal["train", "export", "preflight", "tfjs", "convert", "record"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +128,7 @@ def run_steps(job: Job, *, observer: Observer, shared: Standing | None = None) -
             store.sweep(job.file.name, keep=max(job.config.store.keep, 1))
         else:
             results = dict(surveyed.found)
+    results = _explained(results, chosen, job.config)
     recorded = {cell.step for cell in chosen}
     return Ran(
         artifacts={name: result for name, result in results.items() if name not in recorded},
@@ -137,9 +150,11 @@ def _wanted(steps: Sequence[Step], job: Job, chosen: Sequence[Cell]) -> list[Ste
             case "train":
                 return step.name in (TRAIN, ADOPT)
             case "export":
+                return step.name in (TRAIN, ADOPT, EXPORT)
+            case "preflight":
                 return not step.name.startswith("convert ") and step.name != PROFILE
             case "tfjs":
-                return not step.name.startswith("convert tflite ") and step.name != PROFILE
+                return not step.name.startswith(("convert tflite ", PREFLIGHT, PROFILE))
             case "convert":
                 return step.name != PROFILE
             case "record":
@@ -151,12 +166,29 @@ def _wanted(steps: Sequence[Step], job: Job, chosen: Sequence[Cell]) -> list[Ste
 
 
 def _refuse_to_make_artifacts(job: Job, surveyed: Survey) -> None:
-    artifacts = [step.name for step in surveyed.to_make if not step.name.startswith(("record ", PROFILE))]
+    no_artifacts = ("record ", PREFLIGHT, PROFILE)
+    artifacts = [step.name for step in surveyed.to_make if not step.name.startswith(no_artifacts)]
     if job.from_artifacts and artifacts:
         raise UsageError(
             f"{job.file.name}: not up to date, or not there: {', '.join(artifacts)}",
             hint=f"`tripoint convert {job.file.name}` makes them, `tripoint run {job.file.name}` everything",
         )
+
+
+def _explained(results: Mapping[str, Result], chosen: Sequence[Cell], config: Config) -> dict[str, Result]:
+    """The results, and with every error what preflight knows of the operations that it names."""
+    looked = results.get(PREFLIGHT)
+    kinds = {f"convert {kind} ": kind for kind in (Format.TFLITE, Format.TFJS)}
+    kinds |= {f"{cell.step} ": cell.target.consumes for cell in chosen}
+    told: dict[str, Result] = {}
+    for name, result in results.items():
+        kind = next((kind for start, kind in kinds.items() if f"{name} ".startswith(start)), None)
+        if isinstance(result, Errored) and isinstance(looked, Entry) and kind is not None:
+            inventory = inventory_in(looked.path)
+            told[name] = explained(result, kind, inventory, lowering=config.convert.lowering)
+        else:
+            told[name] = result
+    return told
 
 
 def _steps(planner: Planner, runnable: Sequence[Cell], lanes: SessionOf) -> list[Step]:
@@ -171,6 +203,7 @@ def _steps(planner: Planner, runnable: Sequence[Cell], lanes: SessionOf) -> list
     return [
         planner.reference(),
         planner.export(),
+        planner.preflight(),
         *(planner.tfjs(precision) for precision in tfjs),
         *(planner.tflite(precision) for precision in config.convert.tflite),
         # After the conversions, for which runtimes wait.
@@ -204,11 +237,11 @@ def _running(
         runtime_lanes(booted, Path(scratch), steps=steps_of) as by_key,
     ):
         lanes |= {runtimes[key]: lane for key, lane in by_key.items()}
-        if any(name.startswith("convert tfjs") for name in names):
+        if any(name.startswith(("convert tfjs", PREFLIGHT)) for name in names):
             # Not waited for: a warm-up that fails shows again, with its message, in the conversion itself.
             planner.workers.executor(TFJS_WORKER).submit(stages.warm_tfjs)
         by_step: dict[str, Executor] = {step.name: makers for step in to_make}
-        by_step |= {step.name: tfjs for step in to_make if step.name.startswith("convert tfjs")}
+        by_step |= {step.name: tfjs for step in to_make if step.name.startswith(("convert tfjs", PREFLIGHT))}
         by_step |= {cell.step: lanes[cell.target.runtime] for cell in chosen if cell.step in names}
         try:
             yield LanesByStep(lanes=by_step)

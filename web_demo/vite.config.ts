@@ -2,14 +2,19 @@ import { resolve } from 'node:path';
 
 import { defineConfig } from 'vite';
 
+import { kernels } from './vite/kernels.ts';
 import { precache } from './vite/precache.ts';
 
 const SERVICE_WORKER = 'service-worker';
+const KERNELS = 'kernels.json';
 
 export default defineConfig({
   // Relative, so that the build works under any path of any host.
   base: './',
-  plugins: [precache(`${SERVICE_WORKER}.js`, (file) => file.includes('parity'))],
+  plugins: [
+    kernels(KERNELS),
+    precache(`${SERVICE_WORKER}.js`, (file) => file.includes('parity') || file === KERNELS),
+  ],
   build: {
     target: 'es2022',
     // Inlined files would need `data:` in the Content-Security-Policy.

@@ -12,15 +12,15 @@ from pipeline.core.artifact import Format
 def _rewrite(body: Body, node: Any) -> bool:
     import tensorflow as tf
 
-    values, size_name, weights_name = body.inputs(node)
-    size, weights = body.constant(size_name), body.shape(weights_name)
-    if size is None or weights is None or body.shape(values) is None:
+    values, _, weights_name = body.inputs(node)
+    weights = body.shape(weights_name)
+    if weights is None or body.shape(values) is None:
         return False
     binary, weighted = node.attr["binary_output"].b, weights != (0,)
 
-    def counted(x: Any, _size: Any, weight: Any) -> Any:
+    def counted(x: Any, size: Any, weight: Any) -> Any:
         # Values beyond the size have no row, here as there.
-        rows = tf.one_hot(x, int(size), dtype=weight.dtype)
+        rows = tf.one_hot(x, tf.cast(size, tf.int32), dtype=weight.dtype)
         if binary:
             return tf.reduce_max(rows, axis=-2)
         return tf.reduce_sum(rows * weight[..., tf.newaxis] if weighted else rows, axis=-2)

@@ -7,6 +7,7 @@ import click
 from pipeline.cli.adopt import adopt
 from pipeline.cli.ending import ErrorsForPeople
 from pipeline.cli.look import config_command, demo, doctor, report, targets
+from pipeline.cli.preflight import preflight
 from pipeline.cli.run import parity, run
 from pipeline.cli.serve import serve
 from pipeline.cli.stage import convert, export, train
@@ -25,5 +26,19 @@ def main() -> None:
     """
 
 
-for command in (run, adopt, train, export, convert, parity, report, serve, demo, targets, doctor, config_command):
+for command in (
+    run,
+    adopt,
+    train,
+    export,
+    preflight,
+    convert,
+    parity,
+    report,
+    serve,
+    demo,
+    targets,
+    doctor,
+    config_command,
+):
     main.add_command(command)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
+lowering_option = click.option(
+    "--no-lowering", is_flag=True, help="Convert the graph as it is, without rewriting what a target lacks."
+)
 
 
 def verbosity_options(command: F) -> F:

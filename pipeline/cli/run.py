@@ -9,6 +9,7 @@ import click
 
 from pipeline.cli.options import (
     json_option,
+    lowering_option,
     model_argument,
     project,
     training_options,
@@ -31,6 +32,7 @@ def _shared(command: click.decorators.FC) -> click.decorators.FC:
         click.option(
             "--allow-missing", is_flag=True, help="Go on without what this machine lacks; the report lists it."
         ),
+        lowering_option,
         json_option,
         verbosity_options,
         model_argument,
@@ -50,6 +52,7 @@ def run(
     image: str | None,
     only: tuple[str, ...],
     allow_missing: bool,
+    no_lowering: bool,
     epochs: int | None,
     seed: int | None,
     resume: bool,
@@ -73,6 +76,7 @@ def run(
         image=image,
         only=only,
         allow_missing=allow_missing,
+        lowering=False if no_lowering else None,
         epochs=epochs,
         seed=seed,
         resume=resume,
@@ -89,6 +93,7 @@ def parity(
     image: str | None,
     only: tuple[str, ...],
     allow_missing: bool,
+    no_lowering: bool,
     as_json: bool,
     verbosity: str | None,
 ) -> None:
@@ -108,6 +113,7 @@ def parity(
         image=image,
         only=only,
         allow_missing=allow_missing,
+        lowering=False if no_lowering else None,
         from_artifacts=True,
     )
     _run_and_exit(asked, as_json=as_json, verbosity=verbosity)

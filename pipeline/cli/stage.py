@@ -8,6 +8,7 @@ import click
 
 from pipeline.cli.options import (
     json_option,
+    lowering_option,
     model_argument,
     project,
     training_options,
@@ -68,12 +69,14 @@ def export(*, model: str, no_input_checks: bool, as_json: bool, verbosity: str |
 
 
 @click.command()
+@lowering_option
 @json_option
 @verbosity_options
 @model_argument
-def convert(*, model: str, as_json: bool, verbosity: str | None) -> None:
+def convert(*, model: str, no_lowering: bool, as_json: bool, verbosity: str | None) -> None:
     """Convert the SavedModel to TFLite and TF.js, in every precision that tripoint.toml names."""
     from pipeline import main_job
 
     config, file = project(model)
-    _bring_up_to_date(main_job.job(file, config, until="convert"), as_json=as_json, verbosity=verbosity)
+    asked = main_job.job(file, config, until="convert", lowering=False if no_lowering else None)
+    _bring_up_to_date(asked, as_json=as_json, verbosity=verbosity)

@@ -1,0 +1,44 @@
+"""`tripoint preflight`: where will the model run, and what is in the way."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from pipeline.cli.options import (
+    json_option,
+    lowering_option,
+    model_argument,
+    project,
+    verbosity_of,
+    verbosity_options,
+)
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Look at the exported model only: convert nothing, load nothing.")
+@lowering_option
+@json_option
+@verbosity_options
+@model_argument
+def preflight(*, model: str, quick: bool, no_lowering: bool, as_json: bool, verbosity: str | None) -> None:
+    r"""Say for every target and precision whether the model will run there, and what is in the way where it will not.
+
+    Exits with 10 when something is in the way somewhere.
+
+    \b
+    Example:
+      tripoint preflight digits
+    """
+    from pipeline import preflight_job
+    from pipeline.cli.progress import watching
+    from pipeline.preflight import render
+
+    config, file = project(model)
+    with watching(verbosity_of(verbosity)) as observer:
+        found = preflight_job.preflight(
+            file, config, quick=quick, lowering=False if no_lowering else None, observer=observer
+        )
+    click.echo(render.as_json(found) if as_json else render.as_text(found))
+    sys.exit(int(found.exit_status))

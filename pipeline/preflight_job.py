@@ -1,0 +1,63 @@
+"""The library behind `tripoint preflight`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline import main_job
+from pipeline.adoption import Adopted
+from pipeline.config import Config
+from pipeline.core.artifact import Format
+from pipeline.core.errors import TargetFailed
+from pipeline.core.progress import Observer, nobody
+from pipeline.core.target import Runtime
+from pipeline.model_files import ModelFile
+from pipeline.plan import Cell, artifact_of, cells
+from pipeline.preflight.findings import Preflight, Trial
+from pipeline.preflighting import preflight_of
+from pipeline.store import Entry
+from pipeline.targets import targets
+from pipeline.workers import workers
+from pipeline.workflow import Ran, run_steps
+
+
+def preflight(
+    file: ModelFile | Adopted, config: Config, *, quick: bool, lowering: bool | None, observer: Observer
+) -> Preflight:
+    """Say for every target and precision whether the model will run there.
+
+    Trains and exports what is not up to date. Unless `quick`, everything is converted, too, which is kept for a run,
+    and every TFLite file is loaded in each edge runtime that is here. Raises as `run_steps` does.
+    """
+    asked = main_job.job(file, config, until="preflight" if quick else "convert", lowering=lowering)
+    ran = run_steps(asked, observer=observer)
+    with workers(logs=Path(), observer=nobody) as crew:
+        every = cells(targets(asked.config, file.name, crew), asked.config)
+    return preflight_of(ran, file.name, asked.config, every, {} if quick else _loaded(ran, every, file.name))
+
+
+def _loaded(ran: Ran, every: Sequence[Cell], model: str) -> dict[str, Trial]:
+    found: dict[str, Trial] = {}
+    on_edge = [cell for cell in every if cell.target.consumes is Format.TFLITE]
+    for runtime in dict.fromkeys(cell.target.runtime for cell in on_edge):
+        if runtime.missing() is None:
+            found |= _loaded_by(runtime, [cell for cell in on_edge if cell.target.runtime == runtime], ran, model)
+    return found
+
+
+def _loaded_by(runtime: Runtime, on_it: Sequence[Cell], ran: Ran, model: str) -> dict[str, Trial]:
+    found: dict[str, Trial] = {}
+    with tempfile.TemporaryDirectory(prefix="tripoint-preflight-") as scratch, runtime.boot(Path(scratch)) as session:
+        for cell in on_it:
+            made = ran.artifacts.get(cell.artifact_step)
+            if not isinstance(made, Entry):
+                continue
+            artifact = artifact_of(cell.target.consumes, cell.precision, model, exported=ran.exported, made=made)
+            try:
+                with session.load(artifact, cell.target.variant):
+                    found[cell.name] = Trial(problem=None)
+            except TargetFailed as error:
+                found[cell.name] = Trial(problem=error.problem, hint=error.hint)
+    return found
