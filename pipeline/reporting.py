@@ -68,7 +68,8 @@ def report_of(ran: Ran, config: Config, model: str) -> Report:
         computed_in=trained.get("computed_in", "float32"),
     )
     judged = [_row(cell, ran, config, facts) for cell in ran.cells]
-    rows = with_causes(judged, ran, config, model, facts.golden)
+    artifacts = [_artifact(cell, ran, model) for cell in ran.cells]
+    rows = with_causes(judged, artifacts, ran=ran, config=config, model=model, kept=facts.golden)
     return Report(
         model=ModelFacts(
             name=model,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.signature import Tensors
 from pipeline.diagnosis.distance import allowed_distance, distances, spread
+from pipeline.parity.findings import Finding
 from pipeline.parity.tolerances import Tolerance
 
 _EPSILON = float(np.finfo(np.float32).eps)
@@ -23,7 +24,7 @@ class Case:
 
     `answers` has an entry a batch size, each with one row a sample, and at least one of them; `want` is the
     reference's. `earlier` holds the answers of other trainings to the same inputs, by what they are called.
-    `classes` name the last axis of `scores_output`.
+    `classes` name the last axis of `scores_output`. `repeats` is what asking again has found.
     """
 
     inputs: Tensors
@@ -33,6 +34,7 @@ class Case:
     scores_output: str | None = None
     classes: tuple[str, ...] = ()
     earlier: Mapping[str, Tensors] = field(default_factory=dict)
+    repeats: tuple[Finding, ...] = ()
 
     @cached_property
     def batch_size(self) -> int:
@@ -56,6 +58,16 @@ class Case:
         beyond = [name for name in found if found[name] > self.allowed[name]]
         return tuple(sorted(beyond or found, key=lambda name: -found[name]))
 
+    def first(self, rows: int) -> Case:
+        """The same case with at most so many samples."""
+        return replace(
+            self,
+            inputs=_first(self.inputs, rows),
+            want=_first(self.want, rows),
+            answers={size: _first(answers, rows) for size, answers in self.answers.items()},
+            earlier={called: _first(answers, rows) for called, answers in self.earlier.items()},
+        )
+
     def distances_at(self, batch_size: int) -> dict[str, float]:
         return distances(self.want, self.answers[batch_size])
 
@@ -71,6 +83,10 @@ class Case:
             allowed = max(self.allowed[name], _EPSILON) * 4 * spread(want)
             right &= np.nan_to_num(_row_errors(want, got), nan=np.inf) <= allowed
         return right
+
+
+def _first(tensors: Tensors, rows: int) -> Tensors:
+    return {name: array[:rows] for name, array in tensors.items()}
 
 
 def _row_errors(want: NDArray[Any], got: NDArray[Any]) -> NDArray[np.float64]:

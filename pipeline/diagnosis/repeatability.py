@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from pipeline.diagnosis.case import Case
 from pipeline.parity.diagnosis import Diagnosis
+from pipeline.parity.findings import DependsOnBatchMates, DependsOnClients, NotRepeated
 
 _ALL_RIGHT = 0.99
 _FEWEST_RIGHT = 0.02
@@ -19,7 +20,7 @@ def fact(case: Case) -> Diagnosis | None:
     good = [size for size, share in shares.items() if share >= _ALL_RIGHT]
     bad = [size for size, share in shares.items() if share < _ALL_RIGHT]
     if not bad:
-        return None
+        return _when_asked_again(case)
     partly = [size for size in bad if shares[size] > _FEWEST_RIGHT]
     for size in partly:
         found = _pattern(right[size], size)
@@ -33,6 +34,34 @@ def fact(case: Case) -> Diagnosis | None:
             error_after=max(max(case.distances_at(size).values()) for size in good),
             tried=len(shares),
         )
+    return None
+
+
+def _when_asked_again(case: Case) -> Diagnosis | None:
+    """What asking again has shown of a target that was right the first time."""
+    for finding in case.repeats:
+        match finding:
+            case DependsOnClients():
+                return Diagnosis(
+                    cause="concurrency_dependent",
+                    sentence="right when one client asks and wrong when several do at once: calls share something",
+                    tried=1,
+                )
+            case DependsOnBatchMates():
+                return Diagnosis(
+                    cause="batch_mates",
+                    sentence="an answer depends on the other samples of its batch, or on its place among them",
+                    tried=1,
+                )
+            case NotRepeated():
+                return Diagnosis(
+                    cause="wrong_after_first_calls",
+                    sentence="right the first time and wrong when asked again: the target keeps something from call to "
+                    "call",
+                    tried=1,
+                )
+            case _:
+                continue
     return None
 
 

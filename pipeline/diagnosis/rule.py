@@ -71,7 +71,9 @@ def named(trials: Iterable[Tried], *, before: float) -> Diagnosis:
     # Errors far below the tolerance are noise, and no reason to take the more complicated hypothesis.
     best = min(max(one.by_allowed, 0.1) for one in fitting)
     near = [one for one in fitting if max(one.by_allowed, 0.1) <= _AS_GOOD * best]
-    chosen = min(near, key=lambda one: one.trial.freedom)
+    cause = min(near, key=lambda one: one.trial.freedom).trial.cause
+    # Of one cause's variants the nearest: two scales may both saturate a model, and only one is right.
+    chosen = min((one for one in near if one.trial.cause == cause), key=lambda one: one.after)
     return Diagnosis(
         cause=chosen.trial.cause,
         sentence=chosen.trial.sentence,

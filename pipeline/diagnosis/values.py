@@ -151,6 +151,15 @@ def _rounded(output: str, want: NDArray[Any], got: NDArray[Any], before: float) 
                 freedom=Freedom.NONE,
                 before=before,
             )
+    for decimals in range(1, 7):
+        yield Trial(
+            cause="rounded_decimals",
+            sentence=f"`{output}`: every value is rounded to {decimals} decimals, as text often is",
+            want={output: np.round(want.astype(np.float64), decimals)},
+            got={output: got},
+            freedom=Freedom.ONE_OF_FEW,
+            before=before,
+        )
     for cause, sentence, expected in (
         ("integer_truncated", "the fraction of every value is cut off", np.trunc(want)),
         ("integer_rounded", "every value is rounded to a whole number", np.rint(want)),

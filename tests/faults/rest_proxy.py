@@ -1,0 +1,105 @@
+"""A proxy in front of a real model server, which passes requests on and spoils what comes back."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from pipeline.core.target import Session
+from serving.engines.contract import Addresses, RunningServer
+from serving.runtime import ServerSession
+
+Spoil = Callable[[Any], Any]
+"""From the rows of one answer to other rows."""
+
+
+@contextmanager
+def proxied(session: Session, spoil: Spoil) -> Iterator[Session]:
+    """The session with a proxy before its REST door."""
+    assert isinstance(session, ServerSession)
+    with _proxy(lambda: _addresses(session.server).rest, spoil) as address:
+        yield replace(session, server=_Fronted(session.server, lambda: address))
+
+
+@contextmanager
+def sent_elsewhere(session: Session, elsewhere: Callable[[], str]) -> Iterator[Session]:
+    """The session with a router before its REST door that asks another server, whatever version is named."""
+    assert isinstance(session, ServerSession)
+    with _proxy(elsewhere, lambda rows: rows, any_version=True) as address:
+        yield replace(session, server=_Fronted(session.server, lambda: address))
+
+
+def remembering(kept: list[Any]) -> Spoil:
+    """A cache that knows one answer, and gives it to everybody."""
+
+    def spoil(rows: Any) -> Any:
+        kept.append(rows[0])
+        return [kept[0]] * len(rows)
+
+    return spoil
+
+
+def _addresses(server: RunningServer) -> Addresses:
+    addresses = server.addresses()
+    if addresses is None:
+        raise RuntimeError("the server has not opened its ports")
+    return addresses
+
+
+@dataclass(frozen=True)
+class _Fronted:
+    """A running server whose REST address is the proxy's."""
+
+    server: RunningServer
+    rest: Callable[[], str]
+
+    def addresses(self) -> Addresses | None:
+        own = self.server.addresses()
+        return None if own is None else replace(own, rest=self.rest())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.server, name)
+
+
+@contextmanager
+def _proxy(upstream: Callable[[], str], spoil: Spoil, *, any_version: bool = False) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            host, port = upstream().rsplit(":", 1)
+            parts = self.path.split("/versions/")
+            path = parts[0] + ":predict" if any_version and len(parts) == 2 else self.path
+            connection = http.client.HTTPConnection(host, int(port), timeout=60)
+            connection.request("POST", path, body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            content = json.loads(answer.read())
+            connection.close()
+            if "predictions" in content:
+                content["predictions"] = spoil(content["predictions"])
+            sent = json.dumps(content).encode()
+            self.send_response(answer.status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(sent)))
+            self.end_headers()
+            self.wfile.write(sent)
+
+        def log_message(self, *_: Any) -> None:
+            """Nobody reads it."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

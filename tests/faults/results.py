@@ -1,0 +1,96 @@
+"""What the bench found: a line a fault, the table, and whether it is enough."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pipeline.parity.report.wording import explained
+from pipeline.parity.status import Error, Fail, Word, word
+from tests.faults.fault import Fault
+from tests.faults.rig import Run
+
+NAMED_AT_LEAST = 0.9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One fault's outcome. `layer` is None where none was to be found."""
+
+    fault: str
+    group: str
+    target: str
+    status: Word
+    caught: bool
+    cause: str
+    named_rightly: bool
+    sentence: str
+    evidence: str
+    seconds: float
+
+    @property
+    def line(self) -> str:
+        mark = ("named" if self.named_rightly else "MISNAMED") if self.caught else "MISSED"
+        return f"{mark:9}{self.group}: {self.fault} [{self.target}] {self.status} {self.cause}: {self.sentence}"
+
+
+def result_of(fault: Fault, run: Run, *, seconds: float) -> Result:
+    """Whether the row failed or broke, and whether its diagnosis has the right name."""
+    cause = "" if run.diagnosis is None else run.diagnosis.cause
+    return Result(
+        fault=fault.name,
+        group=fault.group,
+        target=run.row.label,
+        status=word(run.row.status),
+        caught=isinstance(run.row.status, (Fail, Error)),
+        cause=cause,
+        named_rightly=cause in fault.causes,
+        sentence=" / ".join(
+            [*([] if run.diagnosis is None else [run.diagnosis.sentence]), *explained(run.row.status)[:1]]
+        ),
+        evidence="" if run.diagnosis is None else run.diagnosis.evidence,
+        seconds=seconds,
+    )
+
+
+def not_inflicted(fault: Fault, traceback: str) -> Result:
+    """A fault that the bench itself could not make: it counts as missed."""
+    return Result(
+        fault=fault.name,
+        group=fault.group,
+        target="-",
+        status="ERROR",
+        caught=False,
+        cause="",
+        named_rightly=False,
+        sentence=f"could not be inflicted: {traceback}",
+        evidence="",
+        seconds=0.0,
+    )
+
+
+def enough(results: Sequence[Result]) -> bool:
+    """All caught, and at least nine of ten named rightly."""
+    named = sum(result.named_rightly for result in results)
+    return len(results) > 0 and all(result.caught for result in results) and named >= NAMED_AT_LEAST * len(results)
+
+
+def rendered(results: Sequence[Result]) -> str:
+    """The table as Markdown, and the counts."""
+    lines = ["| group | fault | on | caught | named | cause |", "|:--|:--|:--|:--|:--|:--|"]
+    for result in results:
+        marks = " | ".join("yes" if mark else "NO" for mark in (result.caught, result.named_rightly))
+        lines.append(f"| {result.group} | {result.fault} | {result.target} | {marks} | {result.cause or '-'} |")
+    count = len(results)
+    caught, named = sum(result.caught for result in results), sum(result.named_rightly for result in results)
+    lines += ["", f"{caught} of {count} faults caught, {named} of {count} named rightly."]
+    return "\n".join(lines)
+
+
+def written(results: Sequence[Result], into: Path) -> None:
+    """faults.json and faults.md."""
+    into.mkdir(parents=True, exist_ok=True)
+    (into / "faults.json").write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
+    (into / "faults.md").write_text(rendered(results) + "\n")
