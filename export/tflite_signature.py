@@ -39,14 +39,21 @@ def signature_of_tflite(content: bytes, name: str, *, label: str) -> Signature:
             graph = model.Subgraphs(found.SubgraphIndex())
             return Signature(
                 name=name,
-                inputs=_specs(schema, graph, [found.Inputs(i) for i in range(found.InputsLength())]),
-                outputs=_specs(schema, graph, [found.Outputs(i) for i in range(found.OutputsLength())]),
+                inputs=_specs(graph, [found.Inputs(i) for i in range(found.InputsLength())]),
+                outputs=_specs(graph, [found.Outputs(i) for i in range(found.OutputsLength())]),
             )
     raise ConversionFailed(f"{label}: the file has the signatures {names}, not `{name}`", hint="export the model again")
 
 
-def _specs(schema: Any, graph: Any, named: list[Any]) -> tuple[TensorSpec, ...]:
-    type_names = {number: name for name, number in vars(schema.TensorType).items() if name in _DTYPES}
+def tflite_dtypes() -> dict[int, str]:
+    """NumPy's name of each type by its number in TFLite's schema."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    return {number: _DTYPES[name] for name, number in vars(schema.TensorType).items() if name in _DTYPES}
+
+
+def _specs(graph: Any, named: list[Any]) -> tuple[TensorSpec, ...]:
+    dtypes = tflite_dtypes()
     specs = []
     for entry in named:
         tensor = graph.Tensors(entry.TensorIndex())
@@ -58,7 +65,7 @@ def _specs(schema: Any, graph: Any, named: list[Any]) -> tuple[TensorSpec, ...]:
         specs.append(
             TensorSpec(
                 name=entry.Name().decode(),
-                dtype=_DTYPES[type_names[tensor.Type()]],
+                dtype=dtypes[tensor.Type()],
                 shape=tuple(None if size < 0 else size for size in sizes),
             )
         )

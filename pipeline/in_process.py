@@ -36,7 +36,12 @@ class InProcess:
     @contextmanager
     def boot(self, scratch: Path) -> Iterator[Session]:
         del scratch
-        yield _InProcessSession(self.workers.executor("in-process"))
+        yield session_in(self.workers.executor("in-process"))
+
+
+def session_in(executor: Executor) -> Session:
+    """The same runtime wherever the executor runs it: in this very process, where TensorFlow is there already."""
+    return _InProcessSession(executor)
 
 
 @dataclass(frozen=True, kw_only=False)

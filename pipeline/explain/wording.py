@@ -1,0 +1,55 @@
+"""What an explanation says in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import assert_never
+
+from pipeline.explain.explanation import Difference, Line, Manner
+from pipeline.explain.naming import Named
+
+
+def sentence_of(
+    culprit: Named | None, first: Line | None, lines: Sequence[Line], outputs: Mapping[str, Difference]
+) -> str:
+    """The finding for a person: the layer, how much it is off by itself, and what it is taken for."""
+    if not lines:
+        return "No tensor of the artifact could be paired with a layer of the trained model."
+    if culprit is None or first is None:
+        worst = max(lines, key=lambda line: line.isolated.relative or 0.0)
+        off = [name for name, each in outputs.items() if each.problem is not None]
+        odd = f" But {'; '.join(f'output `{name}`: {outputs[name].problem}' for name in off)}." if off else ""
+        return (
+            f"No layer is out of line: fed with the trained model's values, the most wrong is `{worst.layer}` with "
+            f"{error_of(worst.isolated)}, which may be {worst.limit:.1e}.{odd}"
+        )
+    fused = [layer for layer in first.layers if layer != culprit.layer]
+    with_others = f" (the converter fused it with {', '.join(f'`{name}`' for name in fused)})" if fused else ""
+    return (
+        f"The first layer that diverges is `{culprit.layer}`{with_others}: fed with the trained model's values, "
+        f"{error_of(first.isolated)}, which may be {first.limit:.1e}. {manner_of(culprit.manner)}"
+    )
+
+
+def error_of(difference: Difference) -> str:
+    if difference.problem is not None or difference.relative is None:
+        return difference.problem or "it has no value"
+    return f"its error is {difference.relative:.1e} of its values"
+
+
+def manner_of(manner: Manner) -> str:
+    match manner:
+        case "missing":
+            return "Its values are those of the trained model without it: its operation is missing."
+        case "training":
+            return "It runs as in training: the model was exported with training=True."
+        case "affine":
+            return "Its values are scaled or moved channel by channel: its statistics, scale or offset are others."
+        case "broken":
+            return "It does not run by itself either."
+        case "shape":
+            return "Its shape is another: an operation was changed, or its attributes or axes."
+        case "values":
+            return "No changed layer explains it: its weights or its operation's attributes are others."
+        case _:
+            assert_never(manner)
