@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pipeline.cli.adopt import adopt
+from pipeline.cli.calibrate import calibrate
 from pipeline.cli.ending import ErrorsForPeople
 from pipeline.cli.look import config_command, demo, doctor, report, targets
 from pipeline.cli.preflight import preflight
@@ -34,6 +35,7 @@ for command in (
     preflight,
     convert,
     parity,
+    calibrate,
     report,
     serve,
     demo,

@@ -1,0 +1,119 @@
+"""Bounds are proposed from what was observed, with their reason, and never for what looks like a fault."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pipeline import config
+from pipeline.core.artifact import Format, Precision
+from pipeline.parity.calibrate import Bounds, Proposal, as_text, as_toml, proposals
+from pipeline.parity.report.report import Report
+from tests.unit.pipeline.parity.report.conftest import recorded, reference, report_of, row
+
+
+def close(factor: float) -> NDArray[np.float32]:
+    return (reference() * np.float32(1 + factor)).astype(np.float32)
+
+
+def report(*factors: float, samples: NDArray[np.float32] | None = None) -> Report:
+    rows = tuple(
+        row(f"browser/{place}", Format.TFJS, Precision.FLOAT16, recorded(close(factor)))
+        for place, factor in enumerate(factors)
+    )
+    return report_of(rows, np.zeros((12, 4, 4, 1), np.float32) if samples is None else samples)
+
+
+def test_the_proposal_is_three_times_the_largest_error_of_all_targets() -> None:
+    """Otherwise the second target would fail by the bounds of the first."""
+    (found,) = proposals(report(2**-12, 2**-11))
+    assert (found.line, found.targets, found.refused) == ("tfjs/float16/scores", 2, None)
+    assert found.observed == pytest.approx(0.75 * 2**-11, rel=1e-3)
+    assert found.bounds is not None
+    assert found.bounds.atol == pytest.approx(3 * 0.75 * 2**-11, rel=0.1)
+    assert found.bounds.reason == (
+        "calibrated on 2026-11-23: 3 x the largest error of 2 targets on 12 samples (3.7e-4)"
+    )
+    assert (found.bounds.rtol, found.bounds.top1) == (0.0, 0.99)
+    assert found.bounds.sqnr_db is not None
+    assert 50 < found.bounds.sqnr_db < 60
+
+
+def test_nothing_is_proposed_for_a_target_that_differs_or_is_all_equal() -> None:
+    """Otherwise calibrating would hide the fault that it meets first."""
+    uniform = np.full((12, 3), 1 / 3, np.float32)
+    rows = (
+        row("saved_model", Format.SAVED_MODEL, Precision.FLOAT32, recorded(reference())),
+        row("edge/litert", Format.TFLITE, Precision.FLOAT32, recorded(reference()[:, [1, 0, 2]])),
+        row("edge/litert", Format.TFLITE, Precision.INT8, recorded(uniform), want=uniform),
+    )
+    refused = {
+        found.line: found.refused or "" for found in proposals(report_of(rows, np.zeros((12, 4, 4, 1), np.float32)))
+    }
+    assert refused["tflite/float32/scores"].startswith("edge/litert float32 differs: find the fault first")
+    assert refused["tflite/int8/scores"].startswith("edge/litert int8 is inconclusive")
+    assert refused["saved_model/float32/scores"].startswith("all answers are equal")
+
+
+def test_an_error_that_the_precision_does_not_explain_is_not_proposed() -> None:
+    """Otherwise a fault within a loose bound would become the bound."""
+    loose = report(2**-11)
+    (one,) = loose.rows
+    predicted = {"scores": msgspec.structs.replace(one.tolerances["scores"], predicted=1e-5)}
+    (found,) = proposals(msgspec.structs.replace(loose, rows=(msgspec.structs.replace(one, tolerances=predicted),)))
+    assert found.bounds is None
+    assert found.refused == (
+        "the largest error (3.7e-4) is more than 3 x what the precision explains (1.0e-5): find out why first"
+    )
+
+
+def test_what_is_written_is_what_the_config_reads(tmp_path: Path) -> None:
+    """Otherwise `--write` would write what `run` does not enforce."""
+    bounds = Bounds(reason='a "quoted" reason\\', atol=3.7e-3, rtol=4.8e-7, sqnr_db=64.0, top1=0.99)
+    (tmp_path / "tolerances.toml").write_text(as_toml({"digits": {"tflite/int8/probabilities": bounds}}))
+    (tmp_path / "tripoint.toml").write_text('[tolerances."tflite/int8"]\nreason = "mine"\natol = 1.0\n')
+    found = config.load(tmp_path).tolerances_of("digits")
+    assert found["tflite/int8/probabilities"].atol == 3.7e-3
+    assert found["tflite/int8/probabilities"].reason == bounds.reason
+    assert found["tflite/int8"].atol == 1.0
+    assert config.load(tmp_path).tolerances_of("other").keys() == {"tflite/int8"}
+    assert tomllib.loads(as_toml({})) == {}
+
+
+def test_the_table_says_what_is_in_force_and_why_something_is_refused() -> None:
+    """Otherwise nobody could weigh the proposal."""
+    text = as_text(
+        [
+            Proposal(
+                line="tfjs/uint8/scores",
+                targets=3,
+                observed=0.04,
+                predicted=0.036,
+                noise=0.0,
+                in_force=0.11,
+                bounds=Bounds(reason="", atol=0.12, rtol=4.8e-7, sqnr_db=37.0, top1=0.97),
+            ),
+            Proposal(
+                line="tflite/int8/scores",
+                targets=1,
+                observed=0.5,
+                predicted=0.05,
+                noise=None,
+                in_force=0.15,
+                refused="no",
+            ),
+        ]
+    )
+    assert text == TABLE
+
+
+TABLE = """\
+line                predicted  observed  noise  atol now  atol    rtol  SQNR dB  top-1
+tfjs/uint8/scores       0.036      0.04      0      0.11  0.12  4.8e-7       37   0.97
+tflite/int8/scores       0.05       0.5      -      0.15     -       -        -      -
+tflite/int8/scores: no"""
