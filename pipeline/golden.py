@@ -7,8 +7,10 @@ Text is kept as numbers, as `pipeline.core.text_tensors` says.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -34,15 +36,15 @@ class Golden:
     targets: Tensors = field(default_factory=dict)
 
 
-def save(golden: Golden, file: Path) -> None:
-    """Write the golden to `file`."""
+def save(golden: Golden, file: Path, *, metadata: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Write the golden to `file`, with metadata that goes along."""
     flat: dict[str, NDArray[Any]] = {}
     flat |= {f"inputs/{name}": array for name, array in golden.inputs.items()}
     flat |= {f"reference/{name}": array for name, array in golden.reference.items()}
     flat |= {f"targets/{name}": array for name, array in golden.targets.items()}
     if golden.labels is not None:
         flat[_LABELS] = golden.labels
-    save_tensors(flat, file)
+    save_tensors(flat, file, metadata=metadata)
 
 
 def load(file: Path) -> Golden:
@@ -56,13 +58,13 @@ def load(file: Path) -> Golden:
     )
 
 
-def save_tensors(tensors: Tensors, file: Path) -> None:
-    """Write any tensors, text too, as safetensors."""
+def save_tensors(tensors: Tensors, file: Path, *, metadata: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Write any tensors, text too, as safetensors with the given metadata."""
     from safetensors.numpy import save_file
 
     numbers = text_as_numbers(tensors)
     # Not ascontiguousarray, which makes a vector of a scalar.
-    save_file({name: np.asarray(array, order="C") for name, array in numbers.items()}, file)
+    save_file({name: np.asarray(array, order="C") for name, array in numbers.items()}, file, dict(metadata) or None)
 
 
 def load_tensors(file: Path) -> dict[str, NDArray[Any]]:

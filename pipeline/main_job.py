@@ -23,7 +23,7 @@ from pipeline.parity.report.write import REPORT_JSON, write_report
 from pipeline.plan import PREFLIGHT, PROFILE, Cell, source_digest, training_settings
 from pipeline.preflighting import preflight_of_run, write_preflight
 from pipeline.release import publish
-from pipeline.reporting import report_of
+from pipeline.reporting import report_of, write_evidence
 from pipeline.standing import Standing
 from pipeline.steps import Result
 from pipeline.store import Entry, Recipe, Store
@@ -112,7 +112,11 @@ def _reported(ran: Ran, asked: Job, store: Store) -> Entry:
             "tolerances": msgspec.to_builtins(asked.config.tolerances_of(asked.file.name)),
             "profile": _profile_identity(ran),
             "sources": source_digest(
-                "pipeline/parity", "pipeline/diagnosis", "pipeline/diagnosing.py", "pipeline/reporting.py"
+                "pipeline/parity",
+                "pipeline/diagnosis",
+                "pipeline/diagnosing.py",
+                "pipeline/evidence.py",
+                "pipeline/reporting.py",
             ),
         },
     )
@@ -123,6 +127,7 @@ def _reported(ran: Ran, asked: Job, store: Store) -> Entry:
     with store.making(recipe) as making:
         write_report(report, making.folder)
         write_preflight(preflight_of_run(ran, asked.file.name, asked.config), making.folder)
+        write_evidence(report, ran, making.folder)
     made = store.find(recipe)
     if not isinstance(made, Entry):
         raise TypeError(f"the report that was just written cannot be found again: {made}")

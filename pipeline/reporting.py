@@ -11,10 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pipeline import golden, stages
+from pipeline import evidence, golden, stages
 from pipeline.config import Config
 from pipeline.core.artifact import Artifact
-from pipeline.core.outcome import Errored
+from pipeline.core.outcome import Errored, Recording
 from pipeline.core.signature import Signature
 from pipeline.diagnosing import with_causes
 from pipeline.golden import Golden
@@ -69,7 +69,8 @@ def report_of(ran: Ran, config: Config, model: str) -> Report:
     )
     judged = [_row(cell, ran, config, facts) for cell in ran.cells]
     artifacts = [_artifact(cell, ran, model) for cell in ran.cells]
-    rows = with_causes(judged, artifacts, ran=ran, config=config, model=model, kept=facts.golden)
+    caused = with_causes(judged, artifacts, ran=ran, config=config, model=model, kept=facts.golden)
+    rows = tuple(map(evidence.named, caused))
     return Report(
         model=ModelFacts(
             name=model,
@@ -78,6 +79,7 @@ def report_of(ran: Ran, config: Config, model: str) -> Report:
             outputs=tuple(TensorFacts(**spec.to_json() | {"shape": spec.shape}) for spec in signature.outputs),
             scores_output=facts.scores_output,
             classes=() if scores is None else tuple(scores["classes"]),
+            signature=signature.name,
         ),
         reference=_reference(ran.trained),
         samples=Samples(
@@ -91,6 +93,16 @@ def report_of(ran: Ran, config: Config, model: str) -> Report:
         provenance=_provenance(ran),
         stages=tuple(_timings(ran)),
     )
+
+
+def write_evidence(report: Report, ran: Ran, folder: Path) -> None:
+    """Write the files that the report's rows name into its folder."""
+    recordings = {
+        row.label: outcome
+        for row, cell in zip(report.rows, ran.cells, strict=True)
+        if isinstance(outcome := ran.outcome(cell), Recording)
+    }
+    evidence.write(report, recordings, golden.load(ran.trained.path / golden.GOLDEN_FILE), folder)
 
 
 def _reference(trained: Entry) -> Reference:

@@ -109,10 +109,10 @@ def run_steps(job: Job, *, observer: Observer, shared: Standing | None = None) -
     with own as crew:
         chosen: list[Cell] = []
         if job.until == "record":
-            places = _chosen(targets(job.config, job.file.name, crew, observer), job.only)
+            places = chosen_targets(targets(job.config, job.file.name, crew, observer), job.only)
             beside = job.file.beside if isinstance(job.file, Adopted) else ()
             chosen = [*cells(places, job.config), *cells_beside(places, beside)]
-        skipped = _missing(chosen, allow=job.allow_missing)
+        skipped = missing_cells(chosen, allow=job.allow_missing)
         lanes: dict[Runtime, RuntimeLane] = {}
         planner = Planner(file=job.file, config=job.config, training=job.training, store=store, workers=crew)
         runnable = [cell for cell in chosen if cell not in skipped]
@@ -261,7 +261,8 @@ def _makers(planner: Planner) -> Iterator[Executor]:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _chosen(every: Sequence[Target], only: Sequence[str]) -> list[Target]:
+def chosen_targets(every: Sequence[Target], only: Sequence[str]) -> list[Target]:
+    """Those whose names fit a pattern, or all without one. Raises UsageError for a pattern that fits none."""
     for pattern in only:
         if not any(fnmatch.fnmatch(target.name, pattern) for target in every):
             raise UsageError(
@@ -270,7 +271,8 @@ def _chosen(every: Sequence[Target], only: Sequence[str]) -> list[Target]:
     return [target for target in every if not only or any(fnmatch.fnmatch(target.name, pattern) for pattern in only)]
 
 
-def _missing(chosen: Sequence[Cell], *, allow: bool) -> dict[Cell, Skipped]:
+def missing_cells(chosen: Sequence[Cell], *, allow: bool) -> dict[Cell, Skipped]:
+    """The cells that cannot run on this machine. Raises EnvironmentProblem for one of them unless they are allowed."""
     reasons = {runtime: runtime.missing() for runtime in {cell.target.runtime for cell in chosen}}
     skipped: dict[Cell, Skipped] = {}
     for cell in chosen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -86,9 +87,22 @@ def run(
 
 @click.command()
 @_shared
+@click.option(
+    "--save-golden",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep inputs, reference answers and tolerances in this file.",
+)
+@click.option(
+    "--golden",
+    "golden_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Hold the artifacts in build/MODEL/ against such a file, without TensorFlow.",
+)
 def parity(
     *,
     model: str,
+    save_golden: Path | None,
+    golden_file: Path | None,
     engine: str | None,
     image: str | None,
     only: tuple[str, ...],
@@ -102,9 +116,13 @@ def parity(
     \b
     Example:
       tripoint parity digits --target 'edge/*'
+      tripoint parity digits --save-golden digits.safetensors
+      tripoint parity digits --golden digits.safetensors --target edge/litert
     """
     from pipeline import main_job
 
+    if save_golden is not None and golden_file is not None:
+        raise click.UsageError("--golden reads a file that --save-golden wrote; give one of them")
     config, file = project(model)
     asked = main_job.job(
         file,
@@ -116,15 +134,31 @@ def parity(
         lowering=False if no_lowering else None,
         from_artifacts=True,
     )
-    _run_and_exit(asked, as_json=as_json, verbosity=verbosity)
+    if golden_file is not None:
+        _check_and_exit(asked, golden_file, as_json=as_json, verbosity=verbosity)
+    _run_and_exit(asked, as_json=as_json, verbosity=verbosity, save_golden=save_golden)
 
 
-def _run_and_exit(asked: Job, *, as_json: bool, verbosity: str | None) -> NoReturn:
-    from pipeline import main_job
+def _check_and_exit(asked: Job, file: Path, *, as_json: bool, verbosity: str | None) -> NoReturn:
+    from pipeline import golden_check
+    from pipeline.cli.progress import watching
+    from pipeline.parity.report.report_json import render_json
+
+    with watching(verbosity_of(verbosity)) as observer:
+        checked = golden_check.check(asked, file, observer=observer)
+    text = checked.text(width=_width(), colour=sys.stdout.isatty())
+    click.echo(render_json(checked.report) if as_json else text)
+    sys.exit(int(checked.exit_status))
+
+
+def _run_and_exit(asked: Job, *, as_json: bool, verbosity: str | None, save_golden: Path | None = None) -> NoReturn:
+    from pipeline import golden_check, main_job
     from pipeline.cli.progress import watching
 
     with watching(verbosity_of(verbosity)) as observer:
         result = main_job.run(asked, observer=observer)
+    if save_golden is not None:
+        golden_check.save_golden(result, save_golden)
     show(result, as_json=as_json)
     sys.exit(int(result.exit_status))
 

@@ -31,7 +31,8 @@ class Row(Value, frozen=True):
     """One artifact on one target. `size_bytes` and `digest` are None when the artifact was never made.
 
     `comparison` and `runtime` are there when it ran. `tolerances` has one for each output. `diagnosis` is the probable
-    cause of a line that fails, where one was looked for.
+    cause of a line that fails, where one was looked for. `worst_file` has the worst samples with both answers, and
+    `flips_file` all changed best classes where they are too many to list; both lie beside the report.
     """
 
     target: str
@@ -44,6 +45,8 @@ class Row(Value, frozen=True):
     runtime: Runtime | None = None
     comparison: Comparison | None = None
     diagnosis: Diagnosis | None = None
+    worst_file: str | None = None
+    flips_file: str | None = None
 
     @property
     def label(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,8 @@ class ScoresTally:
         self._k = min(_MOST_K, want.shape[-1] - 1)
         self._in_top_k += _among_best(got, want_class, self._k)
         self._divergence.add(want.reshape(-1, want.shape[-1]), got.reshape(-1, got.shape[-1]))
-        for at in zip(*np.nonzero(want_class != got_class), strict=True):
-            self._note(want[at], int(want_class[at]), int(got_class[at]), place=tuple(map(int, at)))
+        for flip in every_flip(want, got, first_sample=self._samples):
+            self._note(flip)
         if labels is not None:
             self._labelled += labels.size
             right, reference_right = got_class == labels, want_class == labels
@@ -115,18 +116,26 @@ class ScoresTally:
                 )
         return tuple(found)
 
-    def _note(self, scores: NDArray[Any], want: int, got: int, *, place: tuple[int, ...]) -> None:
-        row = scores.astype(np.float64)
-        # Among infinite scores a margin is NaN, and so no near tie.
-        with np.errstate(invalid="ignore", over="ignore"):
-            margin = math.nan if NO_CLASS in (want, got) else float(row[want] - row[got])
-            near_tie = bool(margin <= NEAR_TIE * (row.max() - row.min()))
-        self._near_ties += near_tie
-        self._clear_flips += not near_tie
-        at = (self._samples + place[0], *place[1:])
-        self._flips.append(Flip(place=at, want=want, got=got, margin=margin, near_tie=near_tie))
+    def _note(self, flip: Flip) -> None:
+        self._near_ties += flip.near_tie
+        self._clear_flips += not flip.near_tie
+        self._flips.append(flip)
         self._flips.sort(key=_clearest_first)
         del self._flips[FLIPS_LISTED:]
+
+
+def every_flip(want: NDArray[Any], got: NDArray[Any], *, first_sample: int = 0) -> Iterator[Flip]:
+    """Each changed best class of scores [samples, ..., classes], in the order of the samples."""
+    want_class, got_class = _best_classes(want), _best_classes(got)
+    for at in zip(*np.nonzero(want_class != got_class), strict=True):
+        row = want[at].astype(np.float64)
+        one, other = int(want_class[at]), int(got_class[at])
+        # Among infinite scores a margin is NaN, and so no near tie.
+        with np.errstate(invalid="ignore", over="ignore"):
+            margin = math.nan if NO_CLASS in (one, other) else float(row[one] - row[other])
+            near_tie = bool(margin <= NEAR_TIE * (row.max() - row.min()))
+        place = (first_sample + int(at[0]), *map(int, at[1:]))
+        yield Flip(place=place, want=one, got=other, margin=margin, near_tie=near_tie)
 
 
 def _agreement(agreed: int, of: int) -> Agreement:

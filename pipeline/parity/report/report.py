@@ -20,7 +20,10 @@ class TensorFacts(Value, frozen=True):
 
 
 class ModelFacts(Value, frozen=True):
-    """The model in question. `classes` are the names of what `scores_output` scores, in order."""
+    """The model in question. `classes` are the names of what `scores_output` scores, in order.
+
+    `signature` is the name under which the artifacts are asked.
+    """
 
     name: str
     summary: str
@@ -28,6 +31,7 @@ class ModelFacts(Value, frozen=True):
     outputs: tuple[TensorFacts, ...]
     scores_output: str | None = None
     classes: tuple[str, ...] = ()
+    signature: str = "serving_default"
 
 
 class Reference(Value, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -163,3 +164,55 @@ def test_an_up_to_date_run_does_not_load_tensorflow(finished: Project) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=finished.folder, capture_output=True, text=True, check=True)
     assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_what_is_calibrated_is_enforced_by_the_next_run(finished: Project, tmp_path: Path) -> None:
+    """A proposal that nobody enforces would be a remark."""
+    project = finished.copy(tmp_path / "copy")
+    done = project.tripoint("calibrate", "digits", "--engine", "embedded", "--write")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "tflite/int8/probabilities" in done.stdout
+    assert project.run()["made"] == []
+    tolerances = [row["tolerances"]["probabilities"] for row in project.report()["rows"]]
+    assert all(tolerance["reason"].startswith("calibrated on") for tolerance in tolerances)
+    worst = max(
+        output["figures"]["tolerance_used"]
+        for row in project.report()["rows"]
+        for batch in row["comparison"]["batches"]
+        for output in batch["outputs"]
+    )
+    assert 0.25 < worst <= 1 / 3
+
+
+def test_the_default_gates_are_not_loose(finished: Project) -> None:
+    """A gate that is ten times looser than what is seen would miss most faults."""
+    text = finished.tripoint("report", "digits").stdout
+    assert "All 20 agree" in text
+    assert "loose gate" not in text
+
+
+def test_a_golden_checks_the_released_artifacts_without_tensorflow(finished: Project, tmp_path: Path) -> None:
+    """A device has no room for TensorFlow, and no store."""
+    project = finished.copy(tmp_path / "copy")
+    file = tmp_path / "digits.safetensors"
+    done = project.tripoint("parity", "digits", "--engine", "embedded", "--save-golden", str(file))
+    assert done.returncode == 0, done.stdout + done.stderr
+    device = tmp_path / "device"
+    (device / "build").mkdir(parents=True)
+    shutil.copy(project.folder / "tripoint.toml", device)
+    shutil.copytree(project.folder / "build/digits/tflite", device / "build/digits/tflite")
+    blocked = tmp_path / "blocked"
+    blocked.mkdir()
+    for name in ("tensorflow", "keras", "tensorflowjs"):
+        (blocked / f"{name}.py").write_text(f"raise ImportError('{name} is not on this device')")
+    checked = Project(folder=device).tripoint(
+        "parity", "digits", "--golden", str(file), "--target", "edge/*", env={"PYTHONPATH": str(blocked)}
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "All 8 agree with the trained model" in checked.stdout
+    assert (device / "build/digits-golden/report.html").is_file()
+    (artifact,) = (device / "build/digits/tflite").glob("*float16*")
+    shutil.copy(next((device / "build/digits/tflite").glob("*int8*")), artifact)
+    again = Project(folder=device).tripoint("parity", "digits", "--golden", str(file), "--target", "edge/litert")
+    assert again.returncode == 10, again.stdout + again.stderr
+    assert "edge/litert float16" in again.stdout
