@@ -32,13 +32,15 @@ class KerasInterface:
     assumed: tuple[str, ...] = ()
 
 
-def interface_of(model: Any, *, dtypes: Mapping[str, str] | None = None) -> KerasInterface:
+def interface_of(model: Any, *, samples: Sequence[TensorSpec] = ()) -> KerasInterface:
     """The interface of a built model of Keras 3 or tf-keras, of any style.
 
-    `dtypes` say what a subclassed model takes, which says so nowhere; float32 is assumed else. Raises ModelFailed for a
-    model that does not know its inputs, and for sparse or ragged ones.
+    `samples` say what a subclassed model takes, which knows the shape of its first argument only: the types of its
+    inputs, by name, and all of several arguments. Without them float32 is assumed. Raises ModelFailed for a model that
+    does not know its inputs, and for sparse or ragged ones.
     """
-    structure, specs, own_names, arguments = _declared(model) or _built(model, dtypes or {})
+    given = {spec.name: spec for spec in samples}
+    structure, specs, own_names, arguments = _declared(model) or _by_argument(model, given) or _built(model, given)
 
     def call(tensors: Mapping[str, Any]) -> dict[str, Any]:
         feed = _filled(structure, lambda leaf: tensors[leaf.name])
@@ -50,7 +52,7 @@ def interface_of(model: Any, *, dtypes: Mapping[str, str] | None = None) -> Kera
         inputs=specs,
         call=call,
         renamed={spec.name: own for spec, own in zip(specs, own_names, strict=True) if spec.name != own},
-        assumed=() if _declared(model) else tuple(spec.name for spec in specs if spec.name not in (dtypes or {})),
+        assumed=() if _declared(model) else tuple(spec.name for spec in specs if spec.name not in given),
     )
 
 
@@ -89,9 +91,27 @@ def _spec_of(model: Any, tensor: Any, name: str) -> TensorSpec:
     return TensorSpec(name=name, dtype=tf.as_dtype(tensor.dtype).name, shape=sizes)
 
 
-def _built(model: Any, dtypes: Mapping[str, str]) -> tuple[Any, tuple[TensorSpec, ...], list[str], bool]:
+def _by_argument(
+    model: Any, given: Mapping[str, TensorSpec]
+) -> tuple[Any, tuple[TensorSpec, ...], list[str], bool] | None:
+    """Of a subclassed model that takes several arguments: Keras keeps the shape of the first one only."""
+    parameters = inspect.signature(model.call).parameters.values()
+    needed = [one.name for one in parameters if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD]
+    if len(needed) < 2:
+        return None
+    if not set(needed) <= set(given):
+        raise ModelFailed(
+            f"the model `{model.name}` is called with {', '.join(needed)}, and does not say of which shapes these are",
+            hint=f"give --samples with an .npz that holds {', '.join(needed)}, or build the model from keras.Input",
+        )
+    specs = tuple(given[name] for name in needed)
+    return {name: _Leaf(name=name) for name in needed}, specs, needed, True
+
+
+def _built(model: Any, given: Mapping[str, TensorSpec]) -> tuple[Any, tuple[TensorSpec, ...], list[str], bool]:
     """Of a subclassed model: the shapes that it was built with, which a `.keras` file keeps."""
     config = model.get_build_config() if getattr(model, "built", False) else None
+    usual = TensorSpec(name="", dtype=_FLOAT, shape=())
     if not config:
         raise ModelFailed(
             f"the model `{model.name}` does not say what its inputs are",
@@ -107,7 +127,7 @@ def _built(model: Any, dtypes: Mapping[str, str]) -> tuple[Any, tuple[TensorSpec
     names = legal_names(own_names)
     specs = tuple(
         # It was built with some batch; that number means nothing.
-        TensorSpec(name=name, dtype=dtypes.get(name, _FLOAT), shape=(None, *shape[1:]))
+        TensorSpec(name=name, dtype=given.get(name, usual).dtype, shape=(None, *shape[1:]))
         for name, (_, shape) in zip(names, flat, strict=True)
     )
     leaves = iter(names)

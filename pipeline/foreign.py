@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -40,25 +40,25 @@ class Foreign:
     words: tuple[str, ...] = ()
 
 
-def load(adopted: Adopted, *, dtypes: Mapping[str, str]) -> Foreign:
+def load(adopted: Adopted, *, samples: Sequence[TensorSpec] = ()) -> Foreign:
     """Load the source. Raises ModelFailed when it does not load, or takes or gives what nobody could compare.
 
-    `dtypes` are those of the user's own samples, for models that do not say what they take.
+    `samples` are what the user's own look like, for models that do not say what they take.
     """
     match adopted.kind:
         case "keras":
-            return _keras(adopted, from_keras_file(adopted), dtypes)
+            return _keras(adopted, from_keras_file(adopted), samples)
         case "h5":
-            return _keras(adopted, from_h5(adopted), dtypes)
+            return _keras(adopted, from_h5(adopted), samples)
         case "builder":
-            return _keras(adopted, built_by(adopted), dtypes)
+            return _keras(adopted, built_by(adopted), samples)
         case "saved_model":
             return _saved_model(adopted)
         case _:
             assert_never(adopted.kind)
 
 
-def _keras(adopted: Adopted, found: KerasFound, dtypes: Mapping[str, str]) -> Foreign:
+def _keras(adopted: Adopted, found: KerasFound, samples: Sequence[TensorSpec]) -> Foreign:
     import tensorflow as tf
 
     from export.keras_interface import interface_of
@@ -68,7 +68,7 @@ def _keras(adopted: Adopted, found: KerasFound, dtypes: Mapping[str, str]) -> Fo
         raise UsageError(
             f"--signature {adopted.signature}: a Keras model has no signatures", hint="leave it out; a SavedModel has"
         )
-    interface = interface_of(found.model, dtypes=dtypes)
+    interface = interface_of(found.model, samples=samples)
 
     def answer(batch: Tensors) -> dict[str, NDArray[Any]]:
         tensors = {spec.name: tf.constant(batch[spec.name], dtype=spec.dtype) for spec in interface.inputs}

@@ -212,5 +212,7 @@ def _words(model: Any) -> tuple[str, ...]:
 
 
 def _reason(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
+    # Keras puts the whole config of the model before what it met.
+    text = str(error).rpartition("Exception encountered:")[2]
+    text = " ".join(text.split()) or type(error).__name__
     return text if len(text) <= _REASON_CHARACTERS else f"{text[:_REASON_CHARACTERS]} ..."

@@ -19,7 +19,7 @@ from pipeline.core.progress import Observer, Progress
 from pipeline.core.signature import Signature, Tensors, batches, concatenated, sample_count
 from pipeline.foreign import Foreign, load
 from pipeline.repeatability import unrepeatable_outputs
-from pipeline.samples.from_files import read_samples
+from pipeline.samples.from_files import looks_of, read_samples
 from pipeline.samples.synthetic import default_range, synthetic_samples
 from pipeline.samples.wanted import default_count, described, fixed_batch, sample_shapes, whole_batches
 
@@ -54,10 +54,14 @@ def take_in(
     Raises ModelFailed for a model that does not load, does not answer or cannot be exported, and UsageError for samples
     that do not fit it.
     """
+    import keras
+
     from export.computed_in import narrowest_float
 
+    # Layers without names are numbered by what the process has seen: outputs would be called otherwise another time.
+    keras.utils.clear_session()
     observer(Progress(stage="adopt", message=f"loading {adopted.source}"))
-    model = load(adopted, dtypes={})
+    model = load(adopted, samples=() if adopted.samples is None else looks_of(Path(adopted.samples)))
     batch = fixed_batch(model.inputs)
     samples = _samples_for(model, adopted, batch, representative_samples)
     observer(Progress(stage="adopt", message=f"asking it for {sample_count(samples.asked)} answers"))

@@ -15,7 +15,7 @@ from pipeline.core.errors import UsageError
 from pipeline.core.signature import Tensors, TensorSpec
 from pipeline.samples.csv_table import read_csv
 from pipeline.samples.images import SUFFIXES, image_files, read_images
-from pipeline.samples.npz import read_npy, read_npz
+from pipeline.samples.npz import npz_looks, read_npy, read_npz
 from pipeline.samples.wanted import described, shown_shape
 
 LABELS = "labels"
@@ -41,6 +41,11 @@ def samples_digest(path: Path) -> str:
     files = image_files(path) if path.is_dir() else [path]
     lines = [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def looks_of(path: Path) -> tuple[TensorSpec, ...]:
+    """Names, types and shapes of the arrays in an .npz, the first dimension open; nothing of other files."""
+    return npz_looks(path) if path.suffix.lower() == ".npz" else ()
 
 
 def read_samples(

@@ -13,6 +13,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from pipeline.core.errors import UsageError
+from pipeline.core.signature import TensorSpec
 
 _CHUNK_BYTES = 1 << 22
 
@@ -47,6 +48,22 @@ def read_npz(path: Path, names: Sequence[str], *, count: int, what: str) -> tupl
             hint="give each input one row a sample",
         )
     return found, next(iter(totals.values()))
+
+
+def npz_looks(path: Path) -> tuple[TensorSpec, ...]:
+    """Name, type and shape of each array, its first dimension open; empty for what cannot be read."""
+    looks = []
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                with archive.open(name) as member:
+                    shape, _, dtype = _header(member)
+                kind = "string" if dtype.kind in "OSU" else dtype.name
+                looks.append(TensorSpec(name=name.removesuffix(".npy"), dtype=kind, shape=(None, *shape[1:])))
+    except (zipfile.BadZipFile, EOFError, OSError, ValueError):
+        # `read_npz` says what is wrong with it.
+        return ()
+    return tuple(looks)
 
 
 def read_npy(path: Path, *, count: int) -> tuple[NDArray[Any], int]:

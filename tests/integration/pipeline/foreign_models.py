@@ -1,0 +1,164 @@
+"""Models as other people leave them: files of every kind, and a module with functions that build or only raise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+BUILDERS = '''
+import keras
+from keras import layers
+
+
+def nested():
+    """Names that no signature can have, nested inputs and outputs, integers of any number a sample."""
+    left = keras.Input((4,), name="left side")
+    words = keras.Input((None,), name="words-2", dtype="int32")
+    mean = layers.GlobalAveragePooling1D()(layers.Embedding(20, 4)(words))
+    outputs = {"sum": layers.Add()([left, mean]), "both": [layers.Dense(3, activation="softmax")(left), mean]}
+    return keras.Model({"x": left, "y": [words]}, outputs)
+
+
+def subclassed():
+    class Twice(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(3)
+
+        def call(self, x):
+            return {"twice": self.dense(x) * 2, "parts": [self.dense(x), x]}
+
+    model = Twice()
+    model(keras.ops.zeros((2, 5)))
+    return model
+
+
+def two_arguments():
+    class Times(keras.Model):
+        def call(self, left, times, training=False):
+            return left * keras.ops.cast(times, "float32")[:, None]
+
+    model = Times()
+    model(keras.ops.ones((2, 4)), keras.ops.ones((2,), dtype="int32"))
+    return model
+
+
+def fixed():
+    pixels = keras.Input(batch_shape=(4, 6), name="pixels")
+    return keras.Model(pixels, layers.Dense(3, name="scores")(pixels))
+
+
+class Noise(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.seeds = keras.random.SeedGenerator(1)
+
+    def call(self, x):
+        return x + keras.random.normal(keras.ops.shape(x), seed=self.seeds)
+
+
+def noisy():
+    x = keras.Input((4,), name="x")
+    return keras.Model(x, {"noise": Noise()(x), "dense": layers.Dense(2)(x)})
+
+
+def among_others():
+    x = keras.Input((4,), name="x")
+    return keras.Model(x, x - keras.ops.mean(x, axis=0, keepdims=True))
+
+
+def one_number():
+    x = keras.Input((4,), name="x")
+    return keras.Model(x, keras.ops.mean(x))
+
+
+def text():
+    words = keras.Input((1,), dtype="string", name="words")
+    hot = layers.StringLookup(vocabulary=["ab", "c"], output_mode="one_hot")(words)
+    return keras.Model(words, {"hot": hot, "same": words})
+
+
+def unbuilt():
+    return keras.Sequential([layers.Dense(2)])
+
+
+def raises():
+    raise KeyError("no weights here")
+
+
+def no_model():
+    return 3
+
+
+def needs(path):
+    return path
+'''
+
+
+def write_all(folder: Path) -> None:
+    """Every kind of source, in `folder`."""
+    import keras
+    import tensorflow as tf
+    import tf_keras
+    from keras import layers
+
+    (folder / "builders.py").write_text(BUILDERS)
+    keras.utils.set_random_seed(0)
+    image = keras.Input((8, 8, 1), name="image")
+    hidden = layers.Conv2D(4, 3, activation="relu")(image)
+    scores = layers.Dense(3, activation="softmax", name="scores")(layers.Flatten()(hidden))
+    model = keras.Model(image, scores)
+    model.save(folder / "small.keras")
+    (folder / "cut.keras").write_bytes((folder / "small.keras").read_bytes()[:2000])
+    model.save_weights(folder / "only.weights.h5")
+    keras.Sequential([keras.Input((3,)), layers.Lambda(lambda x: x * 2)]).save(folder / "lambda.keras")
+    _custom(folder)
+    old = tf_keras.Sequential([tf_keras.Input((5,), name="signal"), tf_keras.layers.Dense(2, name="answer")])
+    old.save(folder / "old.h5")
+    (folder / "cut.h5").write_bytes((folder / "old.h5").read_bytes()[:3000])
+    only_old = tf_keras.Sequential([tf_keras.Input((5,), name="signal"), tf_keras.layers.ThresholdedReLU(theta=0.1)])
+    only_old.save(folder / "only_old.h5")
+    _saved_models(folder, tf)
+    (folder / "graph.pb").write_bytes(b"\x0a\x05hello")
+    (folder / "empty").mkdir()
+
+
+def _custom(folder: Path) -> None:
+    (folder / "my_layers.py").write_text(
+        "import keras\n\n\nclass Shifted(keras.layers.Layer):\n    def call(self, x):\n        return x + 1.0\n"
+    )
+    import importlib.util
+
+    import keras
+
+    spec = importlib.util.spec_from_file_location("elsewhere", folder / "my_layers.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    inputs = keras.Input((3,), name="x")
+    keras.Model(inputs, module.Shifted()(inputs)).save(folder / "custom.keras")
+
+
+def _saved_models(folder: Path, tf: Any) -> None:
+    class Both(tf.Module):  # type: ignore[misc]  # TensorFlow ships no types
+        @tf.function(input_signature=[tf.TensorSpec((None, 3), tf.float32, name="x")])  # type: ignore[untyped-decorator]
+        def double(self, x: Any) -> Any:
+            return {"twice": x * 2.0}
+
+        @tf.function(input_signature=[tf.TensorSpec((None,), tf.int64, name="n")])  # type: ignore[untyped-decorator]
+        def count(self, n: Any) -> Any:
+            return {"more": n + 1}
+
+    both = Both()
+    tf.saved_model.save(both, folder / "two/1", signatures={"double": both.double, "count": both.count})
+    tf.saved_model.save(both, folder / "two/2", signatures={"double": both.double, "count": both.count})
+    tf.saved_model.save(tf.Module(), folder / "none")
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        x = tf.compat.v1.placeholder(tf.float32, (None, 3), name="x")
+        weights = tf.compat.v1.get_variable("w", initializer=np.eye(3, dtype=np.float32) * 3)
+        y = tf.matmul(x, weights, name="y")
+        session.run(tf.compat.v1.global_variables_initializer())
+        tf.compat.v1.saved_model.simple_save(session, str(folder / "tf1"), inputs={"x": x}, outputs={"y": y})

@@ -1,0 +1,238 @@
+"""Every kind of source loads and answers, and what does not says why, with a mend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.adopting import Asked, adopted
+from pipeline.config import Config
+from pipeline.core.errors import ModelFailed, UsageError
+from pipeline.core.progress import nobody
+from pipeline.foreign import Foreign, load
+from pipeline.golden import GOLDEN_FILE
+from pipeline.golden import load as load_golden
+from pipeline.taking_in import Facts, take_in
+from tests.integration.pipeline.foreign_models import write_all
+
+# Keras, tf-keras and TensorFlow warn in their own code, of NumPy's changes and of each other's; nothing of it is ours.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("foreign")
+    write_all(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _in_there(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(sources)
+    monkeypatch.syspath_prepend(str(sources))
+
+
+def loaded(source: str, **asked: object) -> Foreign:
+    return load(adopted(source, Asked(**asked), Config()))  # type: ignore[arg-type]  # as the test gives them
+
+
+def taken(source: str, into: Path, **asked: object) -> Facts:
+    model = adopted(source, Asked(**asked), Config())  # type: ignore[arg-type]  # as the test gives them
+    return take_in(model, into, input_checks=True, representative_samples=20, observer=nobody)
+
+
+@pytest.mark.parametrize(
+    ("source", "runtime"),
+    [
+        ("small.keras", "Keras"),
+        ("old.h5", "Keras"),
+        ("only_old.h5", "tf-keras"),
+        ("builders.py:nested", "Keras"),
+        ("builders:subclassed", "Keras"),
+        ("tf1", "TensorFlow (the SavedModel itself)"),
+    ],
+)
+def test_every_kind_of_source_is_taken_in_with_answers_of_its_own(source: str, runtime: str, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    facts = taken(source, tmp_path, count=9)
+    assert facts["reference"]["runtime"] == runtime
+    assert "synthetic" in facts["samples"]
+    golden = load_golden(tmp_path / GOLDEN_FILE)
+    signature = tf.saved_model.load(str(tmp_path / "saved_model")).signatures[facts["signature"]["name"]]
+    answers = signature(**{name: tf.constant(array) for name, array in golden.inputs.items()})
+    for name, want in golden.reference.items():
+        assert len(want) == 9
+        np.testing.assert_allclose(answers[name].numpy(), want, rtol=1e-5, atol=1e-5)
+    assert not facts["unrepeatable"]
+
+
+def test_names_that_no_signature_can_have_are_changed_and_said(tmp_path: Path) -> None:
+    facts = taken("builders.py:nested", tmp_path)
+    assert facts["notes"] == [
+        "Input `left side` is called `left_side` in the signature.",
+        "Input `words-2` is called `words_2` in the signature.",
+    ]
+    assert facts["output_names"] == ["sum", "both_0", "both_1"]
+    # Indices beyond the embedding would end in an error.
+    assert load_golden(tmp_path / GOLDEN_FILE).inputs["words_2"].max() == 19
+
+
+def test_a_subclassed_model_is_asked_as_it_was_built(tmp_path: Path) -> None:
+    facts = taken("builders.py:subclassed", tmp_path)
+    assert [(one["name"], one["shape"]) for one in facts["signature"]["inputs"]] == [("x", [None, 5])]
+    assert facts["output_names"] == ["twice", "parts_0", "parts_1"]
+    assert "float32 was assumed" in facts["notes"][0]
+
+
+def test_samples_say_what_a_model_of_several_arguments_takes(tmp_path: Path) -> None:
+    with pytest.raises(ModelFailed, match="is called with left, times") as refused:
+        loaded("builders.py:two_arguments")
+    assert "--samples" in refused.value.hint
+    left, times = np.random.default_rng(0).random((30, 4), np.float32), np.arange(30, dtype=np.int32)
+    np.savez(tmp_path / "mine.npz", left=left, times=times)
+    facts = taken("builders.py:two_arguments", tmp_path / "in", samples=tmp_path / "mine.npz")
+    assert [one["dtype"] for one in facts["signature"]["inputs"]] == ["float32", "int32"]
+    assert not facts["notes"]
+
+
+def test_a_fixed_batch_is_kept_and_said(tmp_path: Path) -> None:
+    facts = taken("builders.py:fixed", tmp_path, count=5)
+    assert facts["test_samples"] == 8
+    assert "fixed at 4" in facts["notes"][0]
+
+
+def test_only_outputs_that_the_model_repeats_are_a_reference(tmp_path: Path) -> None:
+    facts = taken("builders.py:noisy", tmp_path)
+    assert facts["unrepeatable"].keys() == {"noise"}
+    assert "asked the same again" in facts["unrepeatable"]["noise"]
+
+
+def test_samples_that_influence_each_other_are_found_out(tmp_path: Path) -> None:
+    (why,) = taken("builders.py:among_others", tmp_path)["unrepeatable"].values()
+    assert "in a batch with others" in why
+
+
+def test_text_is_kept_as_it_is(tmp_path: Path) -> None:
+    facts = taken("builders.py:text", tmp_path)
+    golden = load_golden(tmp_path / GOLDEN_FILE)
+    assert golden.reference["same"].tolist() == golden.inputs["words"].tolist()
+    assert facts["output_names"] == ["hot", "same"]
+
+
+def test_a_softmax_scores_classes_and_labels_give_an_accuracy(tmp_path: Path, sources: Path) -> None:
+    images = np.random.default_rng(0).random((30, 8, 8, 1), dtype=np.float32)
+    np.savez(tmp_path / "mine.npz", image=images, labels=np.zeros(30, np.int64))
+    (tmp_path / "in").mkdir()
+    facts = taken("small.keras", tmp_path / "in", samples=tmp_path / "mine.npz", labels=True)
+    assert facts["scores"] == {"output": "scores", "classes": ["0", "1", "2"]}
+    assert 0 <= facts["accuracy"] <= 1
+    assert "of the 30 in mine.npz" in facts["samples"]
+
+
+def test_of_several_versions_the_highest_is_taken() -> None:
+    assert adopted("two", Asked(signature="count"), Config()).source.endswith("two/2")
+
+
+def test_a_signature_is_chosen_by_name() -> None:
+    assert loaded("two", signature="count").inputs[0].dtype == "int64"
+
+
+def test_custom_code_is_found_where_it_is_named(tmp_path: Path) -> None:
+    facts = taken("custom.keras", tmp_path, custom_objects=("my_layers:Shifted",))
+    golden = load_golden(tmp_path / GOLDEN_FILE)
+    (answers,) = golden.reference.values()
+    np.testing.assert_allclose(answers, golden.inputs["x"] + 1, rtol=1e-6)
+    assert facts["summary"] == "adopted from custom.keras"
+
+
+def test_a_lambda_is_run_only_with_trust(tmp_path: Path) -> None:
+    with pytest.raises(ModelFailed, match=r"lambda\.keras does not load") as refused:
+        loaded("lambda.keras")
+    assert "--trust" in refused.value.hint
+    assert taken("lambda.keras", tmp_path, trust=True)["test_samples"] == 64
+
+
+@pytest.mark.parametrize(
+    ("source", "asked", "complaint", "mend"),
+    [
+        ("custom.keras", {}, "Shifted", "--custom-objects"),
+        ("custom.keras", {"custom_objects": ("my_layers:Absent",)}, "has no `Absent`", "correct the name"),
+        ("custom.keras", {"custom_objects": ("raising:X",)}, "importing raising raised", "mend it"),
+        ("cut.h5", {}, r"cut\.h5 is damaged", "save it again"),
+        ("only.weights.h5", {}, "holds weights, but no model", "save the whole model"),
+        ("none", {}, "has no signatures", "model.export"),
+        ("builders.py:unbuilt", {}, "does not say what its inputs are", "keras.Input"),
+        ("builders.py:raises", {}, "raised KeyError: 'no weights here'", "without arguments"),
+        ("builders.py:needs", {}, "raised TypeError", "without arguments"),
+        ("builders.py:no_model", {}, "returned a builtins.int", "a model of Keras 3 or tf-keras"),
+        ("builders.py:absent", {}, "has no `absent`", "after the colon"),
+    ],
+)
+def test_what_does_not_load_says_why_and_what_would_help(
+    source: str, asked: dict[str, object], complaint: str, mend: str, sources: Path
+) -> None:
+    (sources / "raising.py").write_text("1 / 0\n")
+    with pytest.raises(ModelFailed, match=complaint) as refused:
+        loaded(source, **asked)
+    assert mend in refused.value.hint
+
+
+def test_of_signatures_without_a_usual_one_none_is_guessed() -> None:
+    with pytest.raises(UsageError, match="has 2 signatures") as refused:
+        loaded("two")
+    assert "`double` (x float32 [?, 3] to twice float32 [?, 3])" in refused.value.problem
+    with pytest.raises(UsageError, match="has no such signature"):
+        loaded("two", signature="triple")
+    with pytest.raises(UsageError, match="a Keras model has no signatures"):
+        loaded("small.keras", signature="serving_default")
+
+
+@pytest.mark.parametrize(
+    ("source", "asked", "complaint"),
+    [
+        ("builders.py:one_number", {}, r"output `mean` is of shape \[\] for a batch of 64"),
+        ("builders.py:nested", {"ranges": {"words_2": (0.0, 99.0)}}, "does not answer the samples"),
+    ],
+)
+def test_a_model_that_cannot_be_compared_is_refused(
+    source: str, asked: dict[str, object], complaint: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelFailed, match=complaint):
+        taken(source, tmp_path, **asked)
+
+
+@pytest.mark.parametrize(
+    ("source", "asked", "complaint", "mend"),
+    [
+        ("cut.keras", {}, "cut short or damaged", "copied or saved again"),
+        ("graph.pb", {}, "is not a model", "frozen graph"),
+        ("empty", {}, "is not a SavedModel: it holds nothing", "SavedModel folder"),
+        ("smal.keras", {}, "nothing at that path", "did you mean `small.keras`?"),
+        ("builders.py", {}, "does not say what builds the model", "builders.py:build"),
+        ("no_such_module:build", {}, "no module called no_such_module", "installed"),
+        ("small.keras", {"name": "a b"}, "'a b' cannot be the name", "--name"),
+        ("small.keras", {"name": "digits"}, "a model called digits already", "--name"),
+        ("small.keras", {"count": 1}, "--count 1", "2 or more"),
+        ("small.keras", {"custom_objects": ("my_layers",)}, "names no object", "module:Class"),
+        ("small.keras", {"samples": Path("absent.npz")}, "nothing at that path", ".npz"),
+        ("small.keras", {"beside": (Path("absent.tflite"),)}, "no such file", "correct"),
+        ("small.keras", {"beside": (Path("builders.py"),)}, "not a .tflite file", "another"),
+    ],
+)
+def test_what_is_no_model_is_refused_before_anything_is_loaded(
+    source: str, asked: dict[str, object], complaint: str, mend: str
+) -> None:
+    with pytest.raises(UsageError, match=complaint) as refused:
+        adopted(source, Asked(**asked), Config())  # type: ignore[arg-type]  # as the test gives them
+    assert mend in refused.value.hint
+
+
+def test_labels_need_samples_and_scores(tmp_path: Path, sources: Path) -> None:
+    with pytest.raises(UsageError, match="--labels without --samples"):
+        taken("small.keras", tmp_path, labels=True)
+    np.savez(tmp_path / "old.npz", signal=np.ones((4, 5), np.float32), labels=np.zeros(4, np.int64))
+    with pytest.raises(UsageError, match="no output of the model is known to score classes"):
+        taken("old.h5", tmp_path / "x", samples=tmp_path / "old.npz", labels=True)
