@@ -18,6 +18,8 @@ from pipeline.core.model import ModelSpec
 from pipeline.sources import as_it_lies_now
 from pipeline.store import Store
 
+FOLDER = "models"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFile:
@@ -84,15 +86,16 @@ def load(file: ModelFile) -> ModelSpec:
     if not isinstance(model, ModelSpec):
         raise ModelFailed(
             f"model file {file.path} defines no `MODEL = ModelSpec(...)`",
-            hint="models/digits.py is an example",
+            hint="`tripoint new NAME` writes one to start from",
         )
     return model
 
 
 def model_files(config: Config) -> dict[str, Path]:
-    """The model files that have a name, by it."""
-    shipped = {
-        path.stem: path for folder in models.__path__ for path in Path(folder).glob("*.py") if path.stem[0] != "_"
-    }
+    """The model files that have a name, by it: those of ours, those in the project's folder `models/`, those named in
+    tripoint.toml; the later ones first.
+    """
+    folders = [*map(Path, models.__path__), Path(config.folder, FOLDER)]
+    lying = {path.stem: path for folder in folders for path in sorted(folder.glob("*.py")) if path.stem[0] != "_"}
     named = {name: Path(config.folder, entry.file) for name, entry in config.models.items() if entry.file is not None}
-    return {**shipped, **named}
+    return {**lying, **named}

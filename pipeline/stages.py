@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pipeline import golden, model_files, taking_in
 from pipeline.adoption import Adopted
 from pipeline.core.artifact import Precision
+from pipeline.core.errors import ModelFailed
 from pipeline.core.model import labels_of, targets_of
 from pipeline.core.signature import Signature, Tensors
 from pipeline.model_files import ModelFile
@@ -57,6 +58,8 @@ def afresh(stage: Callable[..., Facts], folder: Path, *args: object, **settings:
 
 def train_into(folder: Path, file: ModelFile, settings: TrainSettings, checkpoints: Path, tensorboard: Path) -> Facts:
     """Train, and leave the `.keras` file, the golden and the representative samples; facts about the model."""
+    import numpy as np
+
     spec = model_files.load(file)
     trained = train(
         spec,
@@ -77,7 +80,9 @@ def train_into(folder: Path, file: ModelFile, settings: TrainSettings, checkpoin
         ),
         folder / golden.GOLDEN_FILE,
     )
-    rows = slice(0, settings.representative_samples)
+    # From all over the split: of a series in time, the first rows alone would not know how large numbers get.
+    count = min(settings.representative_samples, trained.dataset.train.count)
+    rows = np.linspace(0, trained.dataset.train.count - 1, count).astype(np.int64)
     representative = {name: array[rows] for name, array in trained.dataset.train.inputs.items()}
     golden.save_tensors(representative, folder / REPRESENTATIVE_FILE)
     shutil.rmtree(checkpoints)
@@ -154,7 +159,13 @@ def export_into(
 
     # Before the model: its own layers and models are in there.
     spec = model_files.load(file)
-    model = keras.models.load_model(trained / KERAS_FILE, compile=False)
+    try:
+        model = keras.models.load_model(trained / KERAS_FILE, compile=False)
+    except Exception as error:
+        raise ModelFailed(
+            f"model {file.name}: it was saved, but does not load again: {type(error).__name__}: {error}",
+            hint="mend the layers and models of its own in the model file: their build(), get_config(), from_config()",
+        ) from error
     warmup = {name: array[:_WARMUP_REQUESTS] for name, array in representative_of(trained).items()}
     signature = saved_model_from_keras(
         model,

@@ -8,6 +8,7 @@ from pipeline.cli.adopt import adopt
 from pipeline.cli.calibrate import calibrate
 from pipeline.cli.ending import ErrorsForPeople
 from pipeline.cli.look import config_command, demo, doctor, report, targets
+from pipeline.cli.new import new
 from pipeline.cli.preflight import preflight
 from pipeline.cli.run import parity, run
 from pipeline.cli.serve import serve
@@ -29,6 +30,7 @@ def main() -> None:
 
 for command in (
     run,
+    new,
     adopt,
     train,
     export,
