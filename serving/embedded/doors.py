@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from serving.embedded.flags import Flags
-    from serving.embedded.grpc_service import GrpcDoor, Rpcs
+    from serving.embedded.grpc_calls import Rpcs
+    from serving.embedded.grpc_service import GrpcDoor
     from serving.embedded.manager import Manager
     from serving.embedded.metrics import Metrics
     from serving.embedded.models import ModelConfig
@@ -87,7 +88,8 @@ def grpc_door(
     """The gRPC server on an event loop and a thread of its own; yields its port."""
     import uvloop
 
-    from serving.embedded.grpc_service import GrpcDoor, Rpcs
+    from serving.embedded.grpc_calls import Rpcs
+    from serving.embedded.grpc_service import GrpcDoor
 
     if not flags.port and not flags.ports_file and not flags.grpc_socket_path:
         yield None
@@ -118,7 +120,7 @@ async def _open_grpc(flags: Flags, door: GrpcDoor, rpcs: Rpcs) -> tuple[Any, int
     """The started server and its port, if it has one. Raises ServingError where the address cannot be had."""
     from grpc import aio
 
-    from serving.embedded.grpc_service import add_services
+    from serving.embedded.grpc_calls import add_services
 
     server = aio.server(options=_channel_options(flags.grpc_channel_arguments))
     add_services(server, door, rpcs)
