@@ -11,7 +11,7 @@ import msgspec
 from pipeline.parity.comparison import OutputComparison
 from pipeline.parity.figures import NumericFigures
 from pipeline.parity.intervals import wilson
-from pipeline.parity.profile import HEADROOM, rounded_up
+from pipeline.parity.profile import HEADROOM, headroom, rounded_up
 from pipeline.parity.report import wording
 from pipeline.parity.report.report import Report
 from pipeline.parity.row import Row
@@ -119,9 +119,10 @@ def _refused(rows: Sequence[Row], observed: float | None, noise: float | None, t
         return "all answers are equal, which gives no measure; the bounds stay as they are"
     if noise is not None and not math.isfinite(noise):
         return "a target does not repeat itself: NaN comes and goes"
-    if observed is not None and tolerance.predicted is not None and observed > HEADROOM * tolerance.predicted:
+    times = headroom(rows[0].precision)
+    if observed is not None and tolerance.predicted is not None and observed > times * tolerance.predicted:
         return (
-            f"the largest error ({wording.error(observed)}) is more than {HEADROOM:g} x what the precision explains "
+            f"the largest error ({wording.error(observed)}) is more than {times:g} x what the precision explains "
             f"({wording.error(tolerance.predicted)}): find out why first"
         )
     return None

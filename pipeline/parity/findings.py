@@ -353,8 +353,10 @@ def number(value: float) -> str:
 
 
 def plain(value: Scalar) -> str:
-    """A float in nine significant digits, anything else as Python writes it."""
-    return number(value) if isinstance(value, float) else repr(value)
+    """A float in nine significant digits, NaN and the infinities by name, anything else as Python writes it."""
+    if isinstance(value, float) or value in ("NaN", "Infinity", "-Infinity"):
+        return number(float(value))
+    return repr(value)
 
 
 def percent(share: float) -> str:

@@ -8,18 +8,19 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.core.artifact import Precision
+from pipeline.core.artifact import CALIBRATED_PRECISIONS, Precision
 from pipeline.parity.findings import bound
 from pipeline.parity.tolerances import Tolerance
 from pipeline.parity.values import Value
 
 PROFILE_FILE = "profile.json"
 HEADROOM = 3.0
-"""How much more than predicted is allowed.
+"""How much more than predicted is allowed: the prediction is one way to round, and a runtime has another.
 
-The prediction is one way to round; a runtime has another. Over 40 trainings of the digits model the largest error was
-0.3 to 1.6 times the predicted one; docs/tolerances.md has the figures.
+docs/tolerances.md has how far both were apart over trainings of the digits model.
 """
+_CALIBRATED_HEADROOM = 5.0
+"""Where the ranges of activations come from other samples than those that are asked."""
 
 _OUTPUT_ULPS = 4
 _INT8_STEPS = 255
@@ -76,33 +77,38 @@ def load(file: Path) -> Profile | NoProfile:
     return msgspec.convert(value, Profile)
 
 
-def derived(line: Tolerance, precision: Precision, output: str, profile: Profile) -> Tolerance | None:
-    """The line of the table with its value bounds replaced by the model's own; None where nothing was predicted.
+def headroom(precision: Precision) -> float:
+    """How many times its prediction an error may be large."""
+    return _CALIBRATED_HEADROOM if precision in CALIBRATED_PRECISIONS else HEADROOM
 
-    atol is the headroom times the prediction, and never below one unit in the last place of the largest value; rtol
-    allows the output itself four roundings. What asks about decisions and accuracy stays as the table has it.
+
+def derived(line: Tolerance, precision: Precision, output: str, profile: Profile) -> Tolerance | None:
+    """The line of the table with the model's own bounds of values; None where nothing was predicted.
+
+    atol is the precision's headroom times the prediction, and never below one unit in the last place of the largest
+    value; rtol allows the output itself four roundings. What asks about decisions and accuracy stays as in the table.
     """
     found = profile.outputs.get(output)
     moved = None if found is None else found.moved.get(_emulated_as(precision))
     if found is None or moved is None:
         return None
-    ulp = _epsilon(found.dtype)
-    predicted = max(moved.max_error, found.noise, ulp * found.magnitude / HEADROOM)
+    ulp, times = _epsilon(found.dtype), headroom(precision)
+    predicted = max(moved.max_error, found.noise, ulp * found.magnitude / times)
     if precision is Precision.INT8_IO:
         # Inputs and outputs are rounded to the steps of the file as well.
         predicted += found.magnitude / _INT8_STEPS
-    sqnr = line.sqnr_db if moved.sqnr_db is None else math.floor(moved.sqnr_db - 20 * math.log10(HEADROOM))
+    sqnr = line.sqnr_db if moved.sqnr_db is None else math.floor(moved.sqnr_db - 20 * math.log10(times))
     operations = ", ".join(f"{count} {name}" for name, count in profile.operations.items())
     return msgspec.structs.replace(
         line,
-        atol=rounded_up(HEADROOM * predicted),
-        rtol=_OUTPUT_ULPS * ulp,
+        atol=rounded_up(times * predicted),
+        rtol=rounded_up(_OUTPUT_ULPS * ulp),
         sqnr_db=sqnr,
         predicted=predicted,
         source=(
             f"derived: rounding this model's graph as {precision} does moves the output by "
             f"{bound(rounded_up(predicted))} on {profile.samples} samples ({operations}; at worst "
-            f"{profile.worst_case_ulps} float32 ULP by WebNN's bounds); {HEADROOM:g} x that is allowed. "
+            f"{profile.worst_case_ulps} float32 ULP by WebNN's bounds); {times:g} x that is allowed. "
             f"Decisions and accuracy: {line.source}"
         ),
     )

@@ -14,7 +14,7 @@ from pipeline.parity.report import pictures, wording
 from pipeline.parity.report.report import Report, TensorFacts
 from pipeline.parity.report.summary import Summary, loose_gates, summary_of, worst_output
 from pipeline.parity.row import Row
-from pipeline.parity.status import Word, word
+from pipeline.parity.status import Fail, Word, word
 from pipeline.parity.values import Value
 
 if TYPE_CHECKING:
@@ -49,6 +49,9 @@ class Line(Value, frozen=True):
             return ""
         if math.isnan(self.summary.max_error or 0.0):
             return "not finite alike"
+        if isinstance(self.row.status, Fail) and self.figures.tolerance_used <= 1:
+            # Values are not what fails here.
+            return wording.kind(self.row.status.findings[0].finding)
         return "exactly equal" if self.summary.max_error == 0 else wording.used(self.figures.tolerance_used)
 
 
@@ -110,12 +113,19 @@ def _environment(report: Report) -> Environment:
         "size": wording.size,
         "used": wording.used,
         "value": wording.value,
+        "agreement": wording.agreement,
+        "interval": wording.interval,
+        "points": wording.points,
+        "steps": wording.steps,
+        "noise": wording.noise,
+        "capitalized": _capitalized,
         "bound": bound,
         "shape": _shape,
     }
     environment.globals |= {
         "histogram_bars": pictures.histogram_bars,
         "answer_bars": pictures.answer_bars,
+        "octave_bars": pictures.octave_bars,
         "class_called": partial(_class_called, report),
         "element_name": partial(_element_name, report),
         "smallest_atol": partial(_smallest_atol, report),
@@ -148,6 +158,11 @@ def _smallest_atol(report: Report, format_name: str, precision: str, output: str
         if compared.output == output and isinstance(compared.figures, NumericFigures)
     ]
     return max(found, default=None)
+
+
+def _capitalized(sentence: str) -> str:
+    """With a large first letter, the rest as it is: names keep theirs."""
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _shape(spec: TensorFacts) -> str:

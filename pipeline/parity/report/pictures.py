@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Literal, TypeGuard
 
-from pipeline.parity.figures import Answer, Histogram
+from pipeline.parity.figures import Answer, Histogram, UlpFigures
 from pipeline.parity.values import Value
 
 _FULL = 100.0
@@ -74,6 +74,21 @@ def histogram_bars(histogram: Histogram, axis: Axis) -> tuple[Bar, ...]:
             height = _FULL * math.log1p(count) / most
             label = f"{count} errors around {10.0**exponent:.1e}"
             bars.append(Bar(x=left, y=_FULL - height, width=right - left, height=height, label=label))
+    return tuple(bars)
+
+
+def octave_bars(ulps: UlpFigures) -> tuple[Bar, ...]:
+    """A bar an octave of distances in units in the last place, the equal ones first; heights are logarithms."""
+    counts = (ulps.same_bits, *ulps.octaves)
+    most = math.log1p(max(counts, default=1)) or 1.0
+    width = _FULL / max(len(counts), 12)
+    bars = []
+    for position, count in enumerate(counts):
+        if count:
+            height = _FULL * math.log1p(count) / most
+            low, high = (0, 0) if position == 0 else (2 ** (position - 1), 2**position - 1)
+            label = f"{count:,} equal" if position == 0 else f"{count:,} from {low:,} to {high:,} apart"
+            bars.append(Bar(x=position * width, y=_FULL - height, width=width, height=height, label=label))
     return tuple(bars)
 
 

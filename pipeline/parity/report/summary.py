@@ -7,6 +7,7 @@ import math
 from pipeline.parity.comparison import OutputComparison
 from pipeline.parity.figures import NumericFigures
 from pipeline.parity.findings import NonFiniteDiffers
+from pipeline.parity.report import wording
 from pipeline.parity.report.report import Report
 from pipeline.parity.row import Row
 from pipeline.parity.values import Value
@@ -80,3 +81,32 @@ def _differs(output: OutputComparison) -> bool:
 def _badness(output: OutputComparison) -> tuple[bool, bool, float]:
     used = output.figures.tolerance_used if isinstance(output.figures, NumericFigures) else 0.0
     return output.figures is None, bool(output.findings), used
+
+
+def trust_of(report: Report) -> tuple[str, ...]:
+    """How far the figures can be trusted, in sentences: what was asked again, and the least accuracy that was kept."""
+    compared = [(row, row.comparison) for row in report.rows if row.comparison is not None]
+    sentences = []
+    asked = sum(repeat.asked for _, comparison in compared for repeat in comparison.repeats)
+    noises = [(comparison.noise_floor, row) for row, comparison in compared if comparison.noise_floor is not None]
+    if asked and noises:
+        noise, noisiest = max(noises, key=lambda one: one[0])
+        where = f" ({noisiest.label})" if noise > 0 else ""
+        sentences.append(
+            f"asked again: {wording.counted(asked, 'answer')}; largest noise floor {wording.error(noise)}{where}"
+        )
+    kept = [
+        (output.scores.paired, row)
+        for row, comparison in compared
+        for batch in comparison.batches
+        for output in batch.outputs
+        if output.scores is not None and output.scores.paired is not None
+    ]
+    shares = [(paired.kept, paired.kept_interval, row) for paired, row in kept]
+    least = min((one for one in shares if one[0] is not None), key=lambda one: one[0] or 0.0, default=None)
+    if least is not None and least[0] is not None and least[1] is not None:
+        sentences.append(
+            f"accuracy kept: at least {100 * least[0]:.2f} % of the reference's ({least[2].label}; "
+            f"95 %: {wording.interval(least[1])})"
+        )
+    return tuple(sentences)

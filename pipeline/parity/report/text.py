@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.parity.findings import percent
 from pipeline.parity.report import wording
 from pipeline.parity.report.report import Report
-from pipeline.parity.report.summary import loose_gates, summary_of
+from pipeline.parity.report.summary import loose_gates, summary_of, trust_of
 from pipeline.parity.status import Word, word
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def render_text(report: Report, *, width: int = 120, colour: bool = False) -> st
         # The wide table's frame has its own blank lines.
         console.print(*([""] if narrow else []), _table(report, narrow=narrow), *([""] if narrow else []), sep="\n")
     _print_explanations(console, report)
+    for sentence in trust_of(report):
+        console.print(sentence, style="dim", soft_wrap=True)
     for gate in loose_gates(report):
         console.print(f"note: {gate.format} {gate.precision}: {gate.note}", style="dim", soft_wrap=True)
     verdict = report.verdict

@@ -6,7 +6,9 @@ import math
 from typing import assert_never
 
 from pipeline.parity.diagnosis import UNKNOWN, Diagnosis
-from pipeline.parity.findings import percent
+from pipeline.parity.figures import Agreement
+from pipeline.parity.findings import Finding, percent
+from pipeline.parity.intervals import Interval
 from pipeline.parity.status import Error, Fail, Inconclusive, Pass, Skip, Status
 from pipeline.parity.values import Scalar
 
@@ -34,6 +36,37 @@ def decibels(value: float | None) -> str:
 def share(value: float | None) -> str:
     """Percent without its sign, for columns that have it in their heading."""
     return ABSENT if value is None else percent(value).removesuffix(" %")
+
+
+def kind(finding: Finding) -> str:
+    """What kind of finding it is, in a few words: `not repeated`, `depends on clients`."""
+    return str(finding.__struct_config__.tag).replace("_", " ")
+
+
+def agreement(found: Agreement) -> str:
+    """`99.72 % (95 %: 98.44 to 99.95 %)`."""
+    return f"{percent(found.agreed / found.of)} (95 %: {interval(found.interval)})"
+
+
+def interval(found: Interval) -> str:
+    """Of a share or a ratio, in percent: `98.44 to 99.95 %`."""
+    high = "inf" if math.isinf(found.high) else f"{100 * found.high:.2f}"
+    return f"{100 * found.low:.2f} to {high} %"
+
+
+def points(found: Interval) -> str:
+    """Of a difference of shares, in percentage points, signed."""
+    return f"95 %: {100 * found.low:+.2f} to {100 * found.high:+.2f}"
+
+
+def steps(count: float) -> str:
+    """A number of units in the last place: whole, or rounded when it is large."""
+    return f"{int(count):,}" if count < 1e6 else error(count)
+
+
+def noise(largest: float | None) -> str:
+    """How far an answer was from the first one: `equal`, `1.2e-7`, `not tried`."""
+    return "not tried" if largest is None else "equal" if largest == 0 else error(largest)
 
 
 def milliseconds(value: float | None) -> str:

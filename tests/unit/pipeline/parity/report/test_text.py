@@ -78,6 +78,7 @@ browser/cpu uint8: ERROR
   at node tiny/erf
   mend: run `tripoint doctor`
 
+accuracy kept: at least 27.27 % of the reference's (browser/wasm float16; 95 %: 10.56 to 70.42 %)
 2 of 6 differ from the trained model: edge/litert float32, browser/wasm float16; 1 broke: browser/cpu uint8; 1 inconclusive: edge/litert int8; 1 skipped: browser/webgl float16.
 """
 
@@ -89,6 +90,7 @@ tiny: 12 samples (the test split); reference Keras 3.15.1, accuracy 91.66 %
  saved_model   float32    27.0 kB          0    equal   100.00   91.66      0.125  PASS
  browser/wasm  float32    27.0 kB     7.2e-7    120.4   100.00   91.66      0.125  PASS
 
+accuracy kept: at least 100.00 % of the reference's (saved_model float32; 95 %: 84.09 to 118.92 %)
 note: tfjs float32: loose gate: 24 x what was observed; rtol 1e-5 alone would have passed
 All 2 agree with the trained model.
 """
