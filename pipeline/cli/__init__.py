@@ -7,6 +7,7 @@ import click
 from pipeline.cli.adopt import adopt
 from pipeline.cli.calibrate import calibrate
 from pipeline.cli.ending import ErrorsForPeople
+from pipeline.cli.explain import explain, repro
 from pipeline.cli.look import config_command, demo, doctor, report, targets
 from pipeline.cli.new import new
 from pipeline.cli.preflight import preflight
@@ -38,6 +39,8 @@ for command in (
     convert,
     parity,
     calibrate,
+    explain,
+    repro,
     report,
     serve,
     demo,

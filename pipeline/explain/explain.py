@@ -46,6 +46,17 @@ class _Found:
         return frozenset(point.node.handle for point in self.points)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Examination:
+    """An explanation, and what it was made from: `first` is the position of the first point that is out of line."""
+
+    explanation: Explanation
+    laboratory: Laboratory
+    trained: TrainedModel
+    isolated: Sequence[NDArray[Any] | Broke]
+    first: int | None
+
+
 def explain(
     artifact: Artifact,
     *,
@@ -63,6 +74,30 @@ def explain(
     looked at. `artifact.signature` is the one that the model was exported with. Raises ConversionFailed or ModelFailed
     for an artifact that cannot be read at all; one that does not run is explained as far as its pieces run.
     """
+    return examined(
+        artifact,
+        model=model,
+        session=session,
+        variant=variant,
+        samples=samples,
+        target=target,
+        output_names=output_names,
+        most_samples=most_samples,
+    ).explanation
+
+
+def examined(
+    artifact: Artifact,
+    *,
+    model: Any,
+    session: Session,
+    variant: str,
+    samples: Tensors,
+    target: str = "",
+    output_names: Sequence[str] | None = None,
+    most_samples: int = MOST_SAMPLES,
+) -> Examination:
+    """The explanation as `explain` gives it, with what it was made from."""
     trained = TrainedModel(model=model, output_names=tuple(output_names or artifact.signature.output_names))
     graph = graph_of(artifact)
     answers, remarks = _answers(artifact, session, variant, samples)
@@ -93,7 +128,7 @@ def explain(
     outputs = {} if answers is None else _outputs(answers, trained, samples)
     first = next((position for position, line in enumerate(lines) if line.out_of_line), None)
     culprit = None if first is None else named(_case(found, lines[first], first, chosen), trained, graph)
-    return Explanation(
+    explanation = Explanation(
         schema=SCHEMA,
         model=artifact.model,
         target=target,
@@ -109,6 +144,7 @@ def explain(
         sentence=sentence_of(culprit, None if first is None else lines[first], lines, outputs),
         remarks=tuple(remarks),
     )
+    return Examination(explanation=explanation, laboratory=laboratory, trained=trained, isolated=isolated, first=first)
 
 
 def _answers(

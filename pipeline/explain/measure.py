@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,14 +59,18 @@ class Laboratory:
 
     def _run(self, wanted: Sequence[Point], fed: Sequence[Point]) -> list[NDArray[Any]]:
         batched = all(spec.batched for spec in self.artifact.signature.inputs)
-        with self._cut(wanted, fed) as (piece, given):
+        with tempfile.TemporaryDirectory(prefix="tripoint-explain-") as folder:
+            piece, given = self.cut(wanted, fed, into=Path(folder))
             with self.session.load(piece, self.variant) as runner:
                 answers = runner.run(given, batch_size=sample_count(self.samples) if batched else 1)
             names = [f"out_{position}" for position in range(len(wanted))]
             return [real_numbers(answers.outputs[name], point.node) for name, point in zip(names, wanted, strict=True)]
 
-    @contextmanager
-    def _cut(self, wanted: Sequence[Point], fed: Sequence[Point]) -> Iterator[tuple[Artifact, Tensors]]:
+    def cut(self, wanted: Sequence[Point], fed: Sequence[Point], *, into: Path) -> tuple[Artifact, Tensors]:
+        """Write the piece that makes the wanted points (`out_0` and so on) of the inputs and the fed points.
+
+        Returns it with what it is fed: the samples, and the trained model's values at the fed points, as stored there.
+        """
         inputs = {spec.name: spec for spec in self.artifact.signature.inputs}
         taken = {name: node for name, node in self.graph.inputs.items() if name in inputs}
         feeds = [Wire(handle=node.handle, spec=inputs[name]) for name, node in taken.items()]
@@ -81,9 +84,8 @@ class Laboratory:
             Wire(handle=point.node.handle, spec=_spec(f"out_{position}", self.truth[point.operation]))
             for position, point in enumerate(wanted)
         ]
-        with tempfile.TemporaryDirectory(prefix="tripoint-explain-") as folder:
-            piece = cut(self.artifact, into=Path(folder), feeds=feeds, fetches=fetches)
-            yield piece, {name: given[name] for name in piece.signature.input_names}
+        piece = cut(self.artifact, into=into, feeds=feeds, fetches=fetches)
+        return piece, {name: given[name] for name in piece.signature.input_names}
 
 
 def _spec(name: str, value: NDArray[Any]) -> TensorSpec:

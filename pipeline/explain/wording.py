@@ -20,7 +20,7 @@ def sentence_of(
         off = [name for name, each in outputs.items() if each.problem is not None]
         odd = f" But {'; '.join(f'output `{name}`: {outputs[name].problem}' for name in off)}." if off else ""
         return (
-            f"No layer is out of line: fed with the trained model's values, the most wrong is `{worst.layer}` with "
+            f"No layer is out of line: fed with the trained model's values, the most wrong is `{worst.layer}`: "
             f"{error_of(worst.isolated)}, which may be {worst.limit:.1e}.{odd}"
         )
     fused = [layer for layer in first.layers if layer != culprit.layer]

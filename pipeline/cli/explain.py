@@ -1,0 +1,71 @@
+"""`tripoint explain` and `tripoint repro`: where an artifact goes wrong, and the smallest case of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pipeline.cli.options import json_option, project, verbosity_of, verbosity_options
+
+_artifact_option = click.option(
+    "--artifact",
+    type=click.Path(path_type=Path),
+    help="Take this .tflite file, TF.js folder or SavedModel version folder instead of the model's own.",
+)
+_row_argument = click.argument("row", nargs=-1, required=True, metavar="[MODEL] TARGET [PRECISION]")
+
+
+@click.command()
+@_artifact_option
+@json_option
+@verbosity_options
+@_row_argument
+def explain(*, row: tuple[str, ...], artifact: Path | None, as_json: bool, verbosity: str | None) -> None:
+    r"""Find the first layer that differs from the trained model's, on a target as the report names it.
+
+    \b
+    Example:
+      tripoint explain digits edge/litert int8
+      tripoint explain browser/wasm float16 --artifact damaged/
+    """
+    from pipeline import explain_job
+    from pipeline.cli.progress import watching
+    from pipeline.explain.text import as_json as json_of
+    from pipeline.explain.text import as_text
+
+    asked = explain_job.parsed(row)
+    config, file = project(asked.model)
+    with (
+        watching(verbosity_of(verbosity)) as observer,
+        explain_job.subject(asked, file, config, artifact=artifact, observer=observer) as subject,
+    ):
+        explanation = explain_job.examination(subject).explanation
+        page = explain_job.kept(explanation, config)
+    click.echo(json_of(explanation) if as_json else f"{as_text(explanation)}\n\npicture  {page}")
+
+
+@click.command()
+@_artifact_option
+@verbosity_options
+@_row_argument
+def repro(*, row: tuple[str, ...], artifact: Path | None, verbosity: str | None) -> None:
+    r"""Make the smallest case of a difference: a folder with a model, one input, both answers and a short script.
+
+    The script needs NumPy and the runtime, or Node.js, and nothing of Tripoint.
+
+    \b
+    Example:
+      tripoint repro digits edge/litert int8
+    """
+    from pipeline import explain_job
+    from pipeline.cli.progress import watching
+
+    asked = explain_job.parsed(row)
+    config, file = project(asked.model)
+    with (
+        watching(verbosity_of(verbosity)) as observer,
+        explain_job.subject(asked, file, config, artifact=artifact, observer=observer) as subject,
+    ):
+        explanation, folder = explain_job.reproduced(subject, config)
+    click.echo(f"{explanation.sentence}\n\ncase  {folder}")
