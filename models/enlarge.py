@@ -18,7 +18,7 @@ from pipeline.core.model import Dataset, ModelSpec, Split
 
 PATCH = 16
 FACTOR = 2
-TEST_EVERY = 8
+TEST_EVERY = 16
 
 
 @keras.saving.register_keras_serializable("enlarge")
@@ -70,7 +70,8 @@ def build() -> Any:
     details = layers.Conv2D(3 * FACTOR**2, 3, padding="same", kernel_initializer="zeros", name="details")(seen)
     # Each pixel four times is the image that has to be corrected.
     repeated = layers.Concatenate(name="repeated")([small] * FACTOR**2)
-    large = Shuffle(name="large")(layers.Add(name="corrected")([repeated, details]))
+    corrected = Shuffle(name="corrected")(layers.Add(name="added")([repeated, details]))
+    large = layers.ReLU(max_value=1.0, name="large")(corrected)
     model = Mirrored(small, large, name="enlarge")
     steps = MODEL.epochs * math.ceil(data().train.count / MODEL.batch_size)
     rate = keras.optimizers.schedules.CosineDecay(1e-3, steps)
@@ -79,7 +80,7 @@ def build() -> Any:
 
 
 def data() -> Dataset:
-    """Patches of 16 x 16 pixels and what they were, 32 x 32; every eighth is to test with."""
+    """Patches of 16 x 16 pixels and what they were, 32 x 32; every sixteenth is to test with."""
     from sklearn.datasets import load_sample_images
 
     patches = np.concatenate([_patches(image / np.float32(255)) for image in load_sample_images().images])

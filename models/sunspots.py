@@ -15,11 +15,12 @@ import numpy as np
 from models._package_file import package_file
 from pipeline.core.model import Dataset, ModelSpec, Split
 
-MONTHS = 48
+MONTHS = 36
 SHORTEST = 12
 # The strongest cycle on record, of 1957, is to train on: quantization clips what it has never seen.
 TEST_FROM_YEAR = 1962
 STRIDE = 4
+TEST_STRIDE = 12
 
 
 @keras.saving.register_keras_serializable("sunspots")
@@ -96,7 +97,7 @@ def build() -> Any:
 
 
 def data() -> Dataset:
-    """Histories of 12 to 48 months, zeros after their end; those that end before 1962 are to train on."""
+    """Histories of 12 to 36 months, zeros after their end; those that end before 1962 are to train on."""
     table = package_file("statsmodels", "statsmodels/datasets/sunspots/src/sunspots_monthly.dat")
     rows = [line.split() for line in table.read_text().splitlines()]
     years = {int(row[0]): [float(number) for number in row[1:]] for row in rows if len(row) == 13 and row[0].isdigit()}
@@ -104,7 +105,7 @@ def data() -> Dataset:
     border = (TEST_FROM_YEAR - min(years)) * 12
     return Dataset(
         train=_histories(numbers, np.arange(MONTHS, border, STRIDE), seed=0),
-        test=_histories(numbers, np.arange(border + MONTHS, len(numbers), STRIDE), seed=1),
+        test=_histories(numbers, np.arange(border + MONTHS, len(numbers), TEST_STRIDE), seed=1),
     )
 
 

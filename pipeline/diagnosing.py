@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from pipeline import golden, stages
+from pipeline import golden, model_files, stages
 from pipeline.config import Config
 from pipeline.core.artifact import Artifact
 from pipeline.core.outcome import Errored, Outcome, Recording, Skipped
@@ -22,6 +22,7 @@ from pipeline.diagnosis.by_model import Surroundings
 from pipeline.diagnosis.case import Case
 from pipeline.diagnosis.diagnose import diagnosed_error, diagnosed_further, is_settled
 from pipeline.golden import Golden
+from pipeline.model_files import ModelFile
 from pipeline.parity.diagnosis import UNKNOWN, Diagnosis
 from pipeline.parity.findings import Finding
 from pipeline.parity.row import Row
@@ -46,6 +47,13 @@ def with_causes(
             else row
             for row, artifact, cell in zip(rows, artifacts, ran.cells, strict=True)
         )
+
+
+def _knowing(file: ModelFile | None, experiment: Callable[..., Diagnosis], *given: object) -> Diagnosis:
+    """The experiment, made where the model's own layers are known: they are in its file."""
+    if file is not None:
+        model_files.load(file)
+    return experiment(*given)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +84,15 @@ class _Search:
 
     def _in_worker(self, tried: int, experiment: Callable[..., Diagnosis], *given: object) -> Diagnosis:
         try:
-            return self.executor().submit(experiment, *given).result()
+            return self.executor().submit(_knowing, self._own_file, experiment, *given).result()
         except Exception as error:  # noqa: BLE001  # a verdict must not be lost over the search for its cause
             problem = f"the experiments broke off: {type(error).__name__}: {error}"
             return Diagnosis(cause=UNKNOWN, sentence=problem, tried=tried)
+
+    @property
+    def _own_file(self) -> ModelFile | None:
+        path = model_files.model_files(self.config).get(self.model)
+        return None if path is None else ModelFile(name=self.model, path=path)
 
     def _case(self, row: Row, recording: Recording) -> Case:
         scores = self.ran.trained.facts["scores"]

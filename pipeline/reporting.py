@@ -55,18 +55,9 @@ class _Facts:
 
 def report_of(ran: Ran, config: Config, model: str) -> Report:
     """Judge every outcome. Raises UsageError for a tolerance that names what the model does not have."""
-    trained, exported = ran.trained.facts, ran.exported.facts
-    signature = Signature.from_json(exported["signature"])
-    scores = trained["scores"]
-    facts = _Facts(
-        model=model,
-        signature=signature,
-        golden=golden.load(ran.trained.path / golden.GOLDEN_FILE),
-        scores_output=None if scores is None else scores["output"],
-        unrepeatable=trained.get("unrepeatable", {}),
-        profile=_profile(ran),
-        computed_in=trained.get("computed_in", "float32"),
-    )
+    trained = ran.trained.facts
+    facts = _facts(ran, model)
+    signature, scores = facts.signature, trained["scores"]
     judged = [_row(cell, ran, config, facts) for cell in ran.cells]
     artifacts = [_artifact(cell, ran, model) for cell in ran.cells]
     caused = with_causes(judged, artifacts, ran=ran, config=config, model=model, kept=facts.golden)
@@ -92,6 +83,26 @@ def report_of(ran: Ran, config: Config, model: str) -> Report:
         verdict=judge(rows),
         provenance=_provenance(ran),
         stages=tuple(_timings(ran)),
+    )
+
+
+def rows_of(ran: Ran, config: Config, model: str) -> list[Row]:
+    """Every outcome judged, without a search for causes. Raises UsageError as `report_of` does."""
+    facts = _facts(ran, model)
+    return [_row(cell, ran, config, facts) for cell in ran.cells]
+
+
+def _facts(ran: Ran, model: str) -> _Facts:
+    trained = ran.trained.facts
+    scores = trained["scores"]
+    return _Facts(
+        model=model,
+        signature=Signature.from_json(ran.exported.facts["signature"]),
+        golden=golden.load(ran.trained.path / golden.GOLDEN_FILE),
+        scores_output=None if scores is None else scores["output"],
+        unrepeatable=trained.get("unrepeatable", {}),
+        profile=_profile(ran),
+        computed_in=trained.get("computed_in", "float32"),
     )
 
 

@@ -14,6 +14,7 @@ from pipeline.cli.preflight import preflight
 from pipeline.cli.run import parity, run
 from pipeline.cli.serve import serve
 from pipeline.cli.stage import convert, export, train
+from pipeline.cli.tune import tune
 
 
 @click.group(cls=ErrorsForPeople, context_settings={"help_option_names": ["-h", "--help"]})
@@ -37,6 +38,7 @@ for command in (
     export,
     preflight,
     convert,
+    tune,
     parity,
     calibrate,
     explain,

@@ -24,7 +24,7 @@ def test_the_data_is_whole(name: str) -> None:
     spec = spec_of(name)
     data = spec.data()
     for split in (data.train, data.test):
-        assert split.count > 50
+        assert split.count > 30
         weights = split.weights or {}
         for array in (*split.inputs.values(), *split.targets.values(), *weights.values()):
             assert len(array) == split.count
