@@ -108,7 +108,7 @@ def _of_seed(booted: Rig, material: Material, seed: int) -> Iterator[Clean]:
         *((artifact, booted.edge("tflite-runtime")) for artifact in tflite[:: 1 + seed % 2]),
         (tfjs, booted.browser(("wasm", "cpu")[seed // 2 % 2])),
     ]
-    for artifact, place in cells:
+    for artifact, place in [*cells, *cells]:
         sizes = tuple(sorted(int(size) for size in random.choice(_BATCH_SIZES, 2, replace=False)))
         run = booted.run(material, artifact, place, batch_sizes=sizes, diagnose=False)
         clean = Clean(

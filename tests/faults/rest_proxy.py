@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +15,8 @@ from typing import Any
 from pipeline.core.target import Session
 from serving.engines.contract import Addresses, RunningServer
 from serving.runtime import ServerSession
+
+_KEPT_WAITING_SECONDS = 0.01
 
 Spoil = Callable[[Any], Any]
 """From the rows of one answer to other rows."""
@@ -32,6 +35,22 @@ def sent_elsewhere(session: Session, elsewhere: Callable[[], str]) -> Iterator[S
     """The session with a router before its REST door that asks another server, whatever version is named."""
     assert isinstance(session, ServerSession)
     with _proxy(elsewhere, lambda rows: rows, any_version=True) as address:
+        yield replace(session, server=_Fronted(session.server, lambda: address))
+
+
+@contextmanager
+def sharing_a_buffer(session: Session) -> Iterator[Session]:
+    """The session with a proxy that keeps the request of whoever asked last, for all who ask meanwhile."""
+    assert isinstance(session, ServerSession)
+    buffer: dict[str, bytes] = {}
+
+    def shared(body: bytes) -> bytes:
+        buffer["body"] = body
+        # As long as a thread may be kept waiting.
+        time.sleep(_KEPT_WAITING_SECONDS)
+        return buffer["body"]
+
+    with _proxy(lambda: _addresses(session.server).rest, lambda rows: rows, on_request=shared) as address:
         yield replace(session, server=_Fronted(session.server, lambda: address))
 
 
@@ -68,12 +87,18 @@ class _Fronted:
 
 
 @contextmanager
-def _proxy(upstream: Callable[[], str], spoil: Spoil, *, any_version: bool = False) -> Iterator[str]:
+def _proxy(
+    upstream: Callable[[], str],
+    spoil: Spoil,
+    *,
+    any_version: bool = False,
+    on_request: Callable[[bytes], bytes] = lambda body: body,
+) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = on_request(self.rfile.read(int(self.headers["Content-Length"])))
             host, port = upstream().rsplit(":", 1)
             parts = self.path.split("/versions/")
             path = parts[0] + ":predict" if any_version and len(parts) == 2 else self.path

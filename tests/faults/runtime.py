@@ -11,12 +11,11 @@ import numpy as np
 from pipeline.core.artifact import Artifact, Format
 from tests.faults.fault import Group, Workbench
 from tests.faults.graph import called, served
-from tests.faults.rest_proxy import proxied, remembering
+from tests.faults.rest_proxy import proxied, remembering, sharing_a_buffer
 from tests.faults.rig import Place, Run
 
 RUNTIME = Group("runtime")
 _RIGHT_CALLS = 5
-_WAITING_STEPS = 2000
 
 
 def shimmed(bench: Workbench, fault: str) -> Place:
@@ -133,23 +132,14 @@ def _(bench: Workbench) -> Run:
     return bench.rig.run(bench.digits, served(bench.digits, call, bench.folder), bench.rig.server("grpc"))
 
 
-@RUNTIME.fault("calls that share one buffer", "concurrency_dependent")
+@RUNTIME.fault("a proxy whose clients share one buffer", "concurrency_dependent")
 def _(bench: Workbench) -> Run:
-    import tensorflow as tf
-
-    sound = bench.digits.artifact(Format.SAVED_MODEL).signature
-    model, module = bench.digits.model, tf.Module()
-    module.buffer = tf.Variable(np.zeros((1, 8, 8, 1), np.float32), shape=[None, 8, 8, 1])
-
-    def call(image: Any) -> Any:
-        module.buffer.assign(image)
-        # As long as another call may take to write into the same buffer.
-        waited = tf.while_loop(lambda count: count < _WAITING_STEPS, lambda count: count + 1, [tf.reduce_sum(0)])
-        with tf.control_dependencies(waited):
-            return called(sound, model(module.buffer.read_value(), training=False))
-
-    artifact = served(bench.digits, call, bench.folder, state=module)
-    return bench.rig.run(bench.digits, artifact, bench.rig.server("rest"))
+    return bench.rig.run(
+        bench.digits,
+        bench.digits.artifact(Format.SAVED_MODEL),
+        bench.rig.server("rest"),
+        around=sharing_a_buffer,
+    )
 
 
 @RUNTIME.fault("an overflow of half precision", "overflow_float16")
