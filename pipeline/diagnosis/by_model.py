@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from pipeline.core.artifact import Artifact
@@ -65,7 +66,10 @@ def diagnosed_by_model(case: Case, surroundings: Surroundings) -> Diagnosis:
         # Weights are read from the file, so what they explain needs no other explanation.
         if stage is _weights and any(fits(one, before=before) for one in found):
             return named(found, before=before)
+    # What was put to the test on all samples was looked at on a few before.
+    passed_over = bench.screened.count(False)
     diagnosis = named(tested, before=before)
+    diagnosis = msgspec.structs.replace(diagnosis, tried=diagnosis.tried + passed_over)
     if diagnosis.cause == UNKNOWN:
         drawn = training_mode.by_draws(case, model, tuple(case.want), before=before)
         if drawn is not None:
@@ -90,6 +94,8 @@ class _Bench:
     before: float
     ends_at: float
     limits: Mapping[str, tuple[float, float]]
+    # One for each candidate that was looked at on the few samples.
+    screened: list[bool] = field(default_factory=list)
 
     @property
     def late(self) -> bool:
@@ -111,7 +117,9 @@ class _Bench:
     def promising(self, answers: Tensors) -> bool:
         """Whether the answers to the few samples are much nearer than the reference's own."""
         got = self.few(self.case.got)
-        return worst_distance(answers, got) < _SCREENED_IN * worst_distance(self.few(self.case.want), got)
+        near = worst_distance(answers, got) < _SCREENED_IN * worst_distance(self.few(self.case.want), got)
+        self.screened.append(near)
+        return near
 
     def carried_out(self, trial: Trial) -> Tried:
         return tried(trial, dict(self.case.allowed))
@@ -134,7 +142,8 @@ def _weights(bench: _Bench, surroundings: Surroundings) -> Iterator[Trial]:
     found = weights.compared(graph, held)
     damaged = [one for one in found if one.off.any()]
     if len(damaged) > max(2, len(found) // 2):
-        damaged = [one for one in weights.compared(graph, held, all_foreign=True) if one.off.any()]
+        found = weights.compared(graph, held, all_foreign=True)
+        damaged = [one for one in found if one.off.any()]
         what = f"{len(damaged)} of {len(found)} weights are not the trained model's"
         yield _transplanted(bench, damaged, "other_weights", what)
     elif damaged:

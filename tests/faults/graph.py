@@ -36,7 +36,7 @@ def in_sequence(model: Any, change: Callable[[list[Any]], list[Any]]) -> Any:
     """A sequential model of the same layers in another order, with some left out or put in."""
     import keras
 
-    return keras.Sequential([keras.Input((8, 8, 1), name="image"), *change(list(model.layers))])
+    return keras.Sequential([keras.Input((8, 8, 1), name="image"), *change(list(model.layers))], name=model.name)
 
 
 def served(material: Material, call: Callable[..., Any], folder: Path, *, state: Any = None) -> Artifact:
@@ -72,7 +72,7 @@ def _(bench: Workbench) -> Run:
 
     model = in_sequence(bench.digits.model, change)
     artifact = bench.digits.made_of(model, Format.TFLITE, Precision.FLOAT32, bench.folder)
-    return bench.rig.run(bench.digits, artifact, bench.rig.edge("litert"))
+    return bench.rig.run(bench.digits, artifact, bench.rig.edge("litert"), explained=True)
 
 
 @GRAPH.fault("a fused activation lost", "activation_missing", layer="features", quick=True)
@@ -81,7 +81,7 @@ def _(bench: Workbench) -> Run:
         edits.operators(model, "FULLY_CONNECTED")[0].builtinOptions.fusedActivationFunction = 0
 
     artifact = edits.damaged_tflite(bench.digits.artifact(Format.TFLITE), bench.folder, edit)
-    return bench.rig.run(bench.digits, artifact, bench.rig.edge("litert"))
+    return bench.rig.run(bench.digits, artifact, bench.rig.edge("litert"), explained=True)
 
 
 @GRAPH.fault("a fused activation after a convolution lost", "activation_missing", layer="strokes_active")
@@ -90,7 +90,7 @@ def _(bench: Workbench) -> Run:
         edits.operators(model, "CONV_2D")[0].builtinOptions.fusedActivationFunction = 0
 
     artifact = edits.damaged_tflite(bench.digits.artifact(Format.TFLITE), bench.folder, edit)
-    return bench.rig.run(bench.digits, artifact, bench.rig.edge("tflite-runtime"))
+    return bench.rig.run(bench.digits, artifact, bench.rig.edge("tflite-runtime"), explained=True)
 
 
 @GRAPH.fault("the softmax at the end lost", "softmax_missing", layer="probabilities")
@@ -103,7 +103,7 @@ def _(bench: Workbench) -> Run:
         model.signatureDefs[0].outputs[0].tensorIndex = softmax.inputs[0]
 
     artifact = edits.damaged_tflite(bench.digits.artifact(Format.TFLITE), bench.folder, edit)
-    return bench.rig.run(bench.digits, artifact, bench.rig.edge("litert"))
+    return bench.rig.run(bench.digits, artifact, bench.rig.edge("litert"), explained=True)
 
 
 @GRAPH.fault("a softmax put after the softmax", "softmax_doubled", layer="probabilities")
@@ -112,7 +112,7 @@ def _(bench: Workbench) -> Run:
 
     model = in_sequence(bench.digits.model, lambda layers: [*layers, keras.layers.Softmax()])
     artifact = bench.digits.made_of(model, Format.TFJS, Precision.FLOAT32, bench.folder)
-    return bench.rig.run(bench.digits, artifact, bench.rig.browser("wasm"))
+    return bench.rig.run(bench.digits, artifact, bench.rig.browser("wasm"), explained=True)
 
 
 @GRAPH.fault("an average where a maximum is due", "wrong_operation", layer="halved")
@@ -125,7 +125,7 @@ def _(bench: Workbench) -> Run:
     artifact = bench.digits.made_of(
         in_sequence(bench.digits.model, change), Format.TFJS, Precision.FLOAT32, bench.folder
     )
-    return bench.rig.run(bench.digits, artifact, bench.rig.browser("wasm"))
+    return bench.rig.run(bench.digits, artifact, bench.rig.browser("wasm"), explained=True)
 
 
 @GRAPH.fault("the slope of a leaky activation changed", "wrong_attribute", layer="edges_leaky")
@@ -134,7 +134,7 @@ def _(bench: Workbench) -> Run:
         edits.operators(model, "LEAKY_RELU")[0].builtinOptions.alpha = 0.01
 
     artifact = edits.damaged_tflite(bench.scene.artifact(Format.TFLITE), bench.folder, edit)
-    return bench.rig.run(bench.scene, artifact, bench.rig.edge("litert"))
+    return bench.rig.run(bench.scene, artifact, bench.rig.edge("litert"), explained=True)
 
 
 @GRAPH.fault("an even padding before a convolution with stride 2", "wrong_attribute", layer="corners")
@@ -151,14 +151,14 @@ def _(bench: Workbench) -> Run:
     model = keras.models.clone_model(bench.scene.model, clone_function=clone)
     model.set_weights(bench.scene.model.get_weights())
     artifact = bench.scene.made_of(model, Format.TFJS, Precision.FLOAT32, bench.folder)
-    return bench.rig.run(bench.scene, artifact, bench.rig.browser("cpu"))
+    return bench.rig.run(bench.scene, artifact, bench.rig.browser("cpu"), explained=True)
 
 
 @GRAPH.fault("another epsilon in a batch normalization", "wrong_attribute", layer="corners_normalized")
 def _(bench: Workbench) -> Run:
     model = with_settings(bench.scene.model, "corners_normalized", epsilon=0.1)
     artifact = bench.scene.made_of(model, Format.SAVED_MODEL, Precision.FLOAT32, bench.folder)
-    return bench.rig.run(bench.scene, artifact, bench.rig.in_process())
+    return bench.rig.run(bench.scene, artifact, bench.rig.in_process(), explained=True)
 
 
 @GRAPH.fault("a batch normalization after its activation", "operations_reordered", layer="strokes_normalized")
@@ -172,7 +172,7 @@ def _(bench: Workbench) -> Run:
     artifact = bench.digits.made_of(
         in_sequence(bench.digits.model, change), Format.TFLITE, Precision.FLOAT32, bench.folder
     )
-    return bench.rig.run(bench.digits, artifact, bench.rig.edge("litert"))
+    return bench.rig.run(bench.digits, artifact, bench.rig.edge("litert"), explained=True)
 
 
 @GRAPH.fault("training mode left on, with dropout", "training_mode", layer="strokes_normalized")
@@ -182,7 +182,7 @@ def _(bench: Workbench) -> Run:
     keep = model.get_weights()
     artifact = served(bench.digits, lambda image: called(sound, model(image, training=True)), bench.folder)
     model.set_weights(keep)
-    return bench.rig.run(bench.digits, artifact, bench.rig.in_process())
+    return bench.rig.run(bench.digits, artifact, bench.rig.in_process(), explained=True)
 
 
 @GRAPH.fault("training mode left on, without dropout", "training_mode", layer="corners_normalized")
@@ -196,7 +196,7 @@ def _(bench: Workbench) -> Run:
         bench.folder,
     )
     model.set_weights(keep)
-    return bench.rig.run(bench.scene, artifact, bench.rig.in_process())
+    return bench.rig.run(bench.scene, artifact, bench.rig.in_process(), explained=True)
 
 
 @GRAPH.fault("the inputs of a concatenation in reverse order", "operands_swapped", layer="told")
@@ -206,7 +206,7 @@ def _(bench: Workbench) -> Run:
         operator.inputs = np.array(list(operator.inputs)[::-1], np.int32)
 
     artifact = edits.damaged_tflite(bench.scene.artifact(Format.TFLITE), bench.folder, edit)
-    return bench.rig.run(bench.scene, artifact, bench.rig.edge("tflite-runtime"))
+    return bench.rig.run(bench.scene, artifact, bench.rig.edge("tflite-runtime"), explained=True)
 
 
 @GRAPH.fault("a branch of an addition lost", "branch_missing", layer="both")
@@ -221,7 +221,7 @@ def _(bench: Workbench) -> Run:
                 )
 
     artifact = edits.damaged_tflite(bench.scene.artifact(Format.TFLITE), bench.folder, edit)
-    return bench.rig.run(bench.scene, artifact, bench.rig.edge("litert"))
+    return bench.rig.run(bench.scene, artifact, bench.rig.edge("litert"), explained=True)
 
 
 @GRAPH.fault("a sigmoid replaced by a ReLU", "activation_changed", layer="from_left")
@@ -238,7 +238,7 @@ def _(bench: Workbench) -> Run:
                 fused[:] = [relu if name == sigmoid else name for name in fused]
     if changed != 1:
         raise ValueError(f"{changed} sigmoids in the graph")
-    return bench.rig.run(bench.scene, renewed(artifact), bench.rig.browser("wasm"))
+    return bench.rig.run(bench.scene, renewed(artifact), bench.rig.browser("wasm"), explained=True)
 
 
 def dict_in_order(model: Any, signature: Signature, given: Any) -> list[Any]:

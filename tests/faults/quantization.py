@@ -129,4 +129,4 @@ def _(bench: Workbench) -> Run:
         quantization.scale = np.asarray(quantization.scale, np.float32) * np.float32(4)
 
     artifact = edits.damaged_tflite(bench.digits.artifact(Format.TFLITE, Precision.INT8), bench.folder, edit)
-    return bench.rig.run(bench.digits, artifact, bench.rig.edge("litert"))
+    return bench.rig.run(bench.digits, artifact, bench.rig.edge("litert"), explained=True)

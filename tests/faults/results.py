@@ -29,11 +29,20 @@ class Result:
     sentence: str
     evidence: str
     seconds: float
+    layer: str | None = None
+    first_divergent_layer: str | None = None
+    suspects: tuple[str, ...] = ()
+
+    @property
+    def layer_right(self) -> bool | None:
+        """Whether `explain` names the layer, or the operation that the converter fused it into; None without one."""
+        return None if self.layer is None else self.layer in (self.first_divergent_layer, *self.suspects)
 
     @property
     def line(self) -> str:
         mark = ("named" if self.named_rightly else "MISNAMED") if self.caught else "MISSED"
-        return f"{mark:9}{self.group}: {self.fault} [{self.target}] {self.status} {self.cause}: {self.sentence}"
+        layer = "" if self.layer is None else f" (layer {self.layer}, explained as {self.first_divergent_layer})"
+        return f"{mark:9}{self.group}: {self.fault} [{self.target}] {self.status} {self.cause}{layer}: {self.sentence}"
 
 
 def result_of(fault: Fault, run: Run, *, seconds: float) -> Result:
@@ -52,6 +61,9 @@ def result_of(fault: Fault, run: Run, *, seconds: float) -> Result:
         ),
         evidence="" if run.diagnosis is None else run.diagnosis.evidence,
         seconds=seconds,
+        layer=fault.layer,
+        first_divergent_layer=None if run.explanation is None else run.explanation.first_divergent_layer,
+        suspects=() if run.explanation is None else run.explanation.suspects,
     )
 
 
@@ -79,14 +91,29 @@ def enough(results: Sequence[Result]) -> bool:
 
 def rendered(results: Sequence[Result]) -> str:
     """The table as Markdown, and the counts."""
-    lines = ["| group | fault | on | caught | named | cause |", "|:--|:--|:--|:--|:--|:--|"]
+    lines = ["| group | fault | on | caught | named | cause | first layer |", "|:--|:--|:--|:--|:--|:--|:--|"]
     for result in results:
         marks = " | ".join("yes" if mark else "NO" for mark in (result.caught, result.named_rightly))
-        lines.append(f"| {result.group} | {result.fault} | {result.target} | {marks} | {result.cause or '-'} |")
+        cells = (result.group, result.fault, result.target, marks, result.cause or "-", _layer(result))
+        lines.append(f"| {' | '.join(cells)} |")
     count = len(results)
     caught, named = sum(result.caught for result in results), sum(result.named_rightly for result in results)
     lines += ["", f"{caught} of {count} faults caught, {named} of {count} named rightly."]
+    for group in dict.fromkeys(result.group for result in results):
+        layers = [result.layer_right for result in results if result.group == group and result.layer is not None]
+        if layers:
+            lines.append(f"First layer right in {sum(map(bool, layers))} of {len(layers)} faults of {group}.")
     return "\n".join(lines)
+
+
+def _layer(result: Result) -> str:
+    match result.layer_right:
+        case None:
+            return "-"
+        case True:
+            return f"yes: {result.layer}"
+        case False:
+            return f"NO: {result.first_divergent_layer or 'none'}, not {result.layer}"
 
 
 def written(results: Sequence[Result], into: Path) -> None:

@@ -19,6 +19,8 @@ from pipeline.diagnosing import asked_again
 from pipeline.diagnosis.by_model import Surroundings
 from pipeline.diagnosis.case import Case
 from pipeline.diagnosis.diagnose import diagnosed, diagnosed_error
+from pipeline.explain.explain import explain
+from pipeline.explain.explanation import Explanation
 from pipeline.in_process import InProcess
 from pipeline.parity import record
 from pipeline.parity.diagnosis import Diagnosis
@@ -65,6 +67,7 @@ class Run:
     row: Row
     outcome: Outcome
     diagnosis: Diagnosis | None
+    explanation: Explanation | None = None
 
 
 @dataclass(kw_only=True, eq=False)
@@ -100,13 +103,14 @@ class Rig:
         reference: Tensors | None = None,
         batch_sizes: tuple[int, ...] = BATCH_SIZES,
         diagnose: bool = True,
+        explained: bool = False,
         around: Callable[[Session], AbstractContextManager[Session]] | None = None,
         earlier: Mapping[str, Tensors] | None = None,
     ) -> Run:
         """Run the artifact as the main job does, judge it, and look for the cause when it does not pass.
 
         `samples` are what a faulty app sends instead; `expected` the signature that the artifact should have; `around`
-        stands between the session and the runner.
+        stands between the session and the runner. With `explained` the first layer that diverges is looked for, too.
         """
         outcome: Outcome
         try:
@@ -130,7 +134,18 @@ class Rig:
             found = self._diagnosed(
                 material, artifact, outcome, row, earlier=earlier, reference=reference or material.reference
             )
-        return Run(row=row, outcome=outcome, diagnosis=found)
+        explanation = None
+        if explained and isinstance(outcome, Recording):
+            explanation = explain(
+                artifact,
+                model=material.model,
+                session=self._session(place.runtime),
+                variant=place.variant,
+                samples=material.inputs,
+                target=place.name,
+                output_names=material.output_names,
+            )
+        return Run(row=row, outcome=outcome, diagnosis=found, explanation=explanation)
 
     def _judged(
         self,

@@ -20,7 +20,7 @@ _SWAPPED = [0, 1, 2, 8, 4, 5, 6, 7, 3, 9]
 def _(bench: Workbench) -> Run:
     artifact = edits.copied(bench.digits.artifact(Format.TFJS), bench.folder)
     edits.change_tfjs_weight(artifact.path, (512, 64), lambda kernel: edits.flip_bit(kernel, (200, 13), 30))
-    return bench.rig.run(bench.digits, renewed(artifact), bench.rig.browser("cpu"))
+    return bench.rig.run(bench.digits, renewed(artifact), bench.rig.browser("cpu"), explained=True)
 
 
 @WEIGHTS.fault("a bit flipped in a convolution of TFLite", "weights_damaged", layer="shapes")
@@ -30,7 +30,7 @@ def _(bench: Workbench) -> Run:
         edits.change_tflite_constant(model, conv.inputs[1], lambda kernel: edits.flip_bit(kernel, (3, 1, 1, 7), 29))
 
     artifact = edits.damaged_tflite(bench.digits.artifact(Format.TFLITE), bench.folder, edit)
-    return bench.rig.run(bench.digits, artifact, bench.rig.edge("litert"))
+    return bench.rig.run(bench.digits, artifact, bench.rig.edge("litert"), explained=True)
 
 
 @WEIGHTS.fault("a bit flipped in a quantized bias", "weights_damaged", layer="probabilities")
@@ -40,7 +40,7 @@ def _(bench: Workbench) -> Run:
         edits.change_tflite_constant(model, dense.inputs[2], lambda bias: edits.flip_bit(bias, (6,), 17))
 
     artifact = edits.damaged_tflite(bench.digits.artifact(Format.TFLITE, Precision.INT8), bench.folder, edit)
-    return bench.rig.run(bench.digits, artifact, bench.rig.edge("tflite-runtime"))
+    return bench.rig.run(bench.digits, artifact, bench.rig.edge("tflite-runtime"), explained=True)
 
 
 @WEIGHTS.fault("two weight files exchanged", "shards_swapped", quick=True)
@@ -102,7 +102,7 @@ def _(bench: Workbench) -> Run:
             edits.change_tflite_constant(model, tensor, lambda values: values[_SWAPPED])
 
     artifact = edits.damaged_tflite(bench.digits.artifact(Format.TFLITE), bench.folder, edit)
-    return bench.rig.run(bench.digits, artifact, bench.rig.edge("tflite-runtime"))
+    return bench.rig.run(bench.digits, artifact, bench.rig.edge("tflite-runtime"), explained=True)
 
 
 @WEIGHTS.fault("two classes exchanged in an int8 file", "classes_permuted", layer="probabilities")
@@ -113,7 +113,7 @@ def _(bench: Workbench) -> Run:
             edits.change_tflite_constant(model, tensor, lambda values: values[_SWAPPED])
 
     artifact = edits.damaged_tflite(bench.digits.artifact(Format.TFLITE, Precision.INT8), bench.folder, edit)
-    return bench.rig.run(bench.digits, artifact, bench.rig.edge("litert"))
+    return bench.rig.run(bench.digits, artifact, bench.rig.edge("litert"), explained=True)
 
 
 @WEIGHTS.fault("a convolution's kernel zeroed", "weights_zeroed", layer="shapes")
@@ -123,14 +123,14 @@ def _(bench: Workbench) -> Run:
         edits.change_tflite_constant(model, conv.inputs[1], np.zeros_like)
 
     artifact = edits.damaged_tflite(bench.digits.artifact(Format.TFLITE), bench.folder, edit)
-    return bench.rig.run(bench.digits, artifact, bench.rig.edge("tflite-runtime"))
+    return bench.rig.run(bench.digits, artifact, bench.rig.edge("tflite-runtime"), explained=True)
 
 
 @WEIGHTS.fault("a dense kernel stored transposed", "weights_transposed", layer="features")
 def _(bench: Workbench) -> Run:
     artifact = edits.copied(bench.digits.artifact(Format.TFJS), bench.folder)
     edits.change_tfjs_weight(artifact.path, (512, 64), lambda kernel: kernel.T.reshape(kernel.shape))
-    return bench.rig.run(bench.digits, renewed(artifact), bench.rig.browser("wasm"))
+    return bench.rig.run(bench.digits, renewed(artifact), bench.rig.browser("wasm"), explained=True)
 
 
 @WEIGHTS.fault("a convolution's channels in another order", "weights_permuted", layer="parts")
@@ -140,11 +140,11 @@ def _(bench: Workbench) -> Run:
         edits.change_tflite_constant(model, conv.inputs[1], lambda kernel: kernel[::-1])
 
     artifact = edits.damaged_tflite(bench.scene.artifact(Format.TFLITE), bench.folder, edit)
-    return bench.rig.run(bench.scene, artifact, bench.rig.edge("litert"))
+    return bench.rig.run(bench.scene, artifact, bench.rig.edge("litert"), explained=True)
 
 
 @WEIGHTS.fault("NaN in a bias", "non_finite_weights", layer="probabilities")
 def _(bench: Workbench) -> Run:
     artifact = edits.copied(bench.digits.artifact(Format.TFJS), bench.folder)
     edits.change_tfjs_weight(artifact.path, (10,), lambda bias: np.where(np.arange(10) == 4, math.nan, bias))
-    return bench.rig.run(bench.digits, renewed(artifact), bench.rig.browser("cpu"))
+    return bench.rig.run(bench.digits, renewed(artifact), bench.rig.browser("cpu"), explained=True)
