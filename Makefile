@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 TRIPOINT := .venv/bin/tripoint
 
-.PHONY: help setup setup-dev demo test test-all check format unit bench bench-serving soak-serving fuzz-serving faults docs lock clean docker
+.PHONY: help setup setup-dev demo test test-all check format unit bench bench-serving soak-serving fuzz-serving models faults docs lock clean docker
 
 help: ## this menu
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -47,6 +47,9 @@ soak-serving: setup-dev ## five minutes of load with a version swap every ten se
 
 fuzz-serving: setup-dev ## 20,000 requests that no client should send, through both doors
 	.venv/bin/python tests/bench/fuzz_serving.py
+
+models: setup-dev docker ## every model of ours on every target: one table
+	PYTHONPATH=. .venv/bin/python scripts/run_models.py
 
 faults: setup-dev ## every deployment fault in real artifacts and runtimes, then 200 clean runs: build/faults/
 	.venv/bin/python -m tests.faults.bench
