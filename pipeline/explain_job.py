@@ -22,6 +22,8 @@ from pipeline.core.target import Session
 from pipeline.explain.explain import Examination, examined
 from pipeline.explain.explanation import Explanation
 from pipeline.explain.repro import write_repro
+from pipeline.explain.search import Found, search
+from pipeline.explain.sensitivity import Reference
 from pipeline.explain.write import write_explanation
 from pipeline.model_files import Known, ModelFile
 from pipeline.plan import Cell, artifact_of, cells
@@ -33,6 +35,7 @@ from pipeline.workflow import Ran, run_steps
 DEFAULT_MODEL = "digits"
 FOLDER = "explain"
 REPRO = "repro"
+SEARCH = "search"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +150,22 @@ def reproduced(subject: Subject, config: Config) -> tuple[Explanation, Path]:
     into = config.build_path / subject.file.name / REPRO / subject.cell.name.replace("/", "-").replace(" ", "-")
     with disk_problems_named(into):
         return found.explanation, write_repro(found, into)
+
+
+def searched(subject: Subject, config: Config, *, seconds: float, seed: int) -> tuple[Found, Path]:
+    """Look for the inputs on which the subject's target is most wrong; they are kept in `build/<model>/search/`."""
+    reference = Reference(model=subject.model, output_names=tuple(subject.golden.reference))
+    with subject.session.load(subject.artifact, subject.cell.target.variant) as runner:
+        found = search(runner, reference, subject.golden.inputs, seconds=seconds, seed=seed)
+    name = subject.cell.name.replace("/", "-").replace(" ", "-")
+    file = config.build_path / subject.file.name / SEARCH / f"{name}.safetensors"
+    with disk_problems_named(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="aside-", dir=file.parent) as aside:
+            kept_aside = Path(aside, file.name)
+            golden.save(golden.Golden(inputs=found.inputs, reference=found.expected, labels=None), kept_aside)
+            kept_aside.replace(file)
+    return found, file
 
 
 def _cell(asked: Asked, every: Sequence[Cell]) -> Cell:

@@ -7,7 +7,7 @@ import click
 from pipeline.cli.adopt import adopt
 from pipeline.cli.calibrate import calibrate
 from pipeline.cli.ending import ErrorsForPeople
-from pipeline.cli.explain import explain, repro
+from pipeline.cli.explain import explain, repro, search
 from pipeline.cli.look import config_command, demo, doctor, report, targets
 from pipeline.cli.new import new
 from pipeline.cli.preflight import preflight
@@ -43,6 +43,7 @@ for command in (
     calibrate,
     explain,
     repro,
+    search,
     report,
     serve,
     demo,

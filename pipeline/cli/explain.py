@@ -69,3 +69,32 @@ def repro(*, row: tuple[str, ...], artifact: Path | None, verbosity: str | None)
     ):
         explanation, folder = explain_job.reproduced(subject, config)
     click.echo(f"{explanation.sentence}\n\ncase  {folder}")
+
+
+@click.command()
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), default=30.0, help="How long to look; 30.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Seed of the mutations; 0.")
+@_artifact_option
+@json_option
+@verbosity_options
+@_row_argument
+def search(
+    *, row: tuple[str, ...], seconds: float, seed: int, artifact: Path | None, as_json: bool, verbosity: str | None
+) -> None:
+    r"""Look for the inputs on which a target differs most, starting from the test split, and keep them as a file.
+
+    \b
+    Example:
+      tripoint search digits edge/litert int8 --seconds 60
+    """
+    from pipeline import explain_job
+    from pipeline.cli.progress import watching
+
+    asked = explain_job.parsed(row)
+    config, file = project(asked.model)
+    with (
+        watching(verbosity_of(verbosity)) as observer,
+        explain_job.subject(asked, file, config, artifact=artifact, observer=observer) as subject,
+    ):
+        found, kept = explain_job.searched(subject, config, seconds=seconds, seed=seed)
+    click.echo(found.as_json(kept) if as_json else f"{found.sentence}\n\ninputs  {kept}")

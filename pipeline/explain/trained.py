@@ -171,12 +171,16 @@ class TrainedModel:
         return tf.function(trace, autograph=False).get_concrete_function(**specs)
 
     def _call(self, given: Mapping[str, Any], watch: _Watch, changed: Mapping[str, Change]) -> Mapping[str, Any]:
+        with _watched(self.model, watch, changed):
+            return self.call(given)
+
+    def call(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What the model answers to tensors by input name, by output name: eagerly, or in whatever graph is traced."""
         import keras
 
         structure = self.model.inputs[0] if isinstance(self.model, keras.Sequential) else self.model.input
         feed = keras.tree.map_structure(lambda tensor: given[tensor.name], structure)
-        with _watched(self.model, watch, changed):
-            answers = self.model(feed, training=False)
+        answers = self.model(feed, training=False)
         match answers:
             case dict():
                 return answers
