@@ -74,8 +74,11 @@ class Subject:
         return keras.models.load_model(self.keras_file, compile=False)
 
 
-def parsed(words: Sequence[str]) -> Asked:
-    """`digits edge/litert int8`, `edge/litert int8` or `saved_model` taken apart; quotes around a label do no harm."""
+def parsed(words: Sequence[str], *, layers: bool = True) -> Asked:
+    """`digits edge/litert int8`, `edge/litert int8` or `saved_model` taken apart; quotes around a label do no harm.
+
+    Raises UsageError for what is no target, and for a server when it is about `layers`: it has none of its own.
+    """
     parts = " ".join(words).split()
     precision = Precision(parts.pop()) if parts and parts[-1] in list(Precision) else None
     if not parts or len(parts) > 2:
@@ -83,6 +86,8 @@ def parsed(words: Sequence[str]) -> Asked:
             f"`{' '.join(words)}` is no target of a model",
             hint="name it as the report does: edge/litert int8",
         )
+    if layers and parts[-1].startswith("server/"):
+        raise UsageError("a server has no layers of its own: it serves the SavedModel", hint="name saved_model instead")
     return Asked(model=parts[0] if len(parts) == 2 else DEFAULT_MODEL, target=parts[-1], precision=precision)
 
 
@@ -120,9 +125,7 @@ def subject(
 
 
 def examination(subject: Subject) -> Examination:
-    """Where the subject's artifact leaves the trained model. Raises UsageError for a server, which is no artifact."""
-    if subject.cell.target.name.startswith("server/"):
-        raise UsageError("a server has no layers of its own: it serves the SavedModel", hint="name saved_model instead")
+    """Where the subject's artifact leaves the trained model."""
     return examined(
         subject.artifact,
         model=subject.model,

@@ -90,7 +90,7 @@ def search(
     from pipeline import explain_job
     from pipeline.cli.progress import watching
 
-    asked = explain_job.parsed(row)
+    asked = explain_job.parsed(row, layers=False)
     config, file = project(asked.model)
     with (
         watching(verbosity_of(verbosity)) as observer,

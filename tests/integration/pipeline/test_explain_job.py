@@ -25,6 +25,7 @@ def test_explain_says_where_and_leaves_a_page_and_node_data(finished: Project) -
     assert len(data["results"]) >= 6
 
 
+@pytest.mark.slow
 def test_search_keeps_the_worst_inputs(finished: Project) -> None:
     done = finished.tripoint("search", "digits", "edge/litert", "int8", "--seconds", "3", "--json")
     assert done.returncode == 0, done.stderr

@@ -78,6 +78,7 @@ def test_the_case_of_a_quantized_file_is_in_its_integers(
     assert found == pytest.approx(recorded, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_the_case_of_a_saved_model_shows_the_difference_by_itself(
     small: Exported, in_process: Session, tmp_path: Path
 ) -> None:
