@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 TRIPOINT := .venv/bin/tripoint
 
-.PHONY: help setup setup-dev demo test test-all check format unit bench bench-serving soak-serving fuzz-serving models faults docs lock clean docker
+.PHONY: help setup setup-dev demo test test-all check format unit bench bench-serving bench-parity soak-serving fuzz-serving models faults mutate docs lock clean docker
 
 help: ## this menu
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -41,6 +41,12 @@ bench: setup-dev ## how long a cold run, a second run and --help take, as ratios
 bench-serving: setup-dev ## how fast the embedded server is, as ratios to the bare call (needs wrk and h2load)
 	$(TRIPOINT) run digits --target saved_model --quiet
 	.venv/bin/python tests/bench/bench_serving.py --model build/digits/saved_model/digits
+
+bench-parity: setup-dev ## 50,000 samples x 1,000 classes compared: time, memory, and the ratio to making the answers
+	PYTHONPATH=. .venv/bin/python tests/bench/bench_parity.py
+
+mutate: setup-dev ## small faults in the comparator, ten minutes of them: what the tests do not notice
+	PYTHONPATH=. .venv/bin/python scripts/mutate.py
 
 soak-serving: setup-dev ## five minutes of load with a version swap every ten seconds
 	.venv/bin/python tests/bench/soak_serving.py

@@ -71,12 +71,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
     for heads in range(fewer + 1):
         tail += ways
         ways = ways * (tosses - heads) // (heads + 1)
-    return (
-        min(1.0, 2 * tail / 2**tosses) if tosses < _FLOAT_EXPONENTS else min(1.0, (tail >> (tosses - 1 - 64)) / 2**64)
-    )
-
-
-_FLOAT_EXPONENTS = 1000
+    return min(1.0, 2 * tail / 2**tosses)
 
 
 def paired_bootstrap(differences: NDArray[np.float64], *, seed: int = 0) -> Interval:

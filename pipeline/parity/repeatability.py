@@ -23,6 +23,8 @@ from pipeline.parity.findings import (
 )
 from pipeline.parity.tolerances import Tolerance
 
+_LARGEST = np.finfo(np.float64).max
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Beside:
@@ -123,8 +125,10 @@ def _right(want: NDArray[Any], got: NDArray[Any], tolerance: Tolerance) -> NDArr
         same = np.asarray(want == got, dtype=bool)
     else:
         distance = _distances(want, got)
-        allowed = tolerance.atol + tolerance.rtol * np.abs(_as_float(want))
-        same = distance <= np.where(np.isfinite(allowed), allowed, tolerance.atol)
+        with np.errstate(over="ignore"):
+            allowed = tolerance.atol + tolerance.rtol * np.abs(_as_float(want))
+        # Bounded, so that an infinite distance is never within it; what is NaN alike has no distance.
+        same = distance <= np.where(np.isnan(allowed), tolerance.atol, np.minimum(allowed, _LARGEST))
     return np.asarray(same.reshape(len(want), -1).all(axis=1))
 
 
