@@ -71,7 +71,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
     for heads in range(fewer + 1):
         tail += ways
         ways = ways * (tosses - heads) // (heads + 1)
-    return min(1.0, 2 * tail / 2**tosses)
+    return min(1.0, 2 * tail / (1 << tosses))
 
 
 def paired_bootstrap(differences: NDArray[np.float64], *, seed: int = 0) -> Interval:
