@@ -1,8 +1,7 @@
-"""How tensors travel between Python and the parity page: safetensors, in the three types that TF.js has."""
+"""How tensors travel between Python and the parity page: safetensors, in the types that TF.js has."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,14 @@ from safetensors.numpy import load, save
 from pipeline.core.errors import TargetFailed
 from pipeline.core.signature import Signature, Tensors, TensorSpec
 from pipeline.core.target import Answers
+from pipeline.core.text_tensors import is_text, numbers_as_text, text_as_numbers
 
 _OUTPUT_PREFIX = "output:"
 _CALL_SECONDS = "call_seconds"
 
 
 def encoded(samples: Tensors, signature: Signature) -> bytes:
-    """The samples in TF.js's types: float32, int32 or bool.
+    """The samples in TF.js's types: float32, int32, bool, and text as `pipeline.core.text_tensors` puts it in numbers.
 
     Raises TargetFailed when an input has a type that TF.js lacks and a value that no type of TF.js holds exactly.
     """
@@ -29,17 +29,20 @@ def encoded(samples: Tensors, signature: Signature) -> bytes:
             f"the browser was given {sorted(samples)}, the signature takes {sorted(specs)}",
             hint="give exactly the inputs of the signature",
         )
-    return save({name: np.ascontiguousarray(_as_tfjs(array, specs[name])) for name, array in samples.items()})
+    numbers = text_as_numbers({name: _as_tfjs(array, specs[name]) for name, array in samples.items()})
+    # The page counts bytes in int32, which TF.js has.
+    narrow = {name: array.astype(np.int32) if array.dtype == np.int64 else array for name, array in numbers.items()}
+    return save({name: np.asarray(array, order="C") for name, array in narrow.items()})
 
 
 def _as_tfjs(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
     kind = array.dtype.kind
-    if kind == "b":
+    if kind == "b" or is_text(array):
         return array
     if kind not in "iuf":
         raise TargetFailed(
             f"input {spec.name} is of type {spec.dtype}, which the parity page cannot carry",
-            hint="TF.js targets take numbers and booleans; leave the browser out of `targets` for this model",
+            hint="TF.js targets take numbers, booleans and text: leave the browser out for this model, with --target",
         )
     want = np.dtype(np.float32 if kind == "f" else np.int32)
     if array.dtype == want:
@@ -72,8 +75,8 @@ def decoded(body: bytes, signature: Signature, *, sample_count: int) -> Answers:
     Raises TargetFailed when an output is missing or unknown, has another number of rows, or is not of its type.
     """
     try:
-        tensors = load(body)
-    except (SafetensorError, json.JSONDecodeError) as error:
+        tensors = numbers_as_text(load(body))
+    except (SafetensorError, ValueError) as error:
         raise TargetFailed(f"the browser's answer cannot be read: {error}", hint="run `make setup` again") from error
     seconds = np.asarray(tensors.pop(_CALL_SECONDS), dtype=np.float64)
     outputs = {name.removeprefix(_OUTPUT_PREFIX): array for name, array in tensors.items()}
@@ -95,6 +98,13 @@ def _as_promised(array: NDArray[Any], spec: TensorSpec, sample_count: int) -> ND
             f"output {spec.name} has shape {list(array.shape)} for {sample_count} samples",
             hint="a TF.js target needs a model whose outputs have one row a sample",
         )
+    if is_text(array) or spec.dtype == "string":
+        if not (is_text(array) and spec.dtype == "string"):
+            raise TargetFailed(
+                f"output {spec.name} is {array.dtype} in the browser, the signature promises {spec.dtype}",
+                hint="convert the model again: its TF.js artifact belongs to another signature",
+            )
+        return array
     want = np.dtype(spec.dtype)
     # TF.js widens what it lacks, so a smaller or larger type of the same kind is no fault of the artifact.
     if {array.dtype.kind, want.kind} not in ({"f"}, {"i"}, {"b"}, {"i", "u"}):

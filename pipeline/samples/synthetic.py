@@ -98,7 +98,8 @@ def _samples(
         steps = int(high) - int(low) + 1
         rows = np.minimum((_even(shape, random) * steps).astype(np.int64), steps - 1)
         return np.asarray(rows + int(low)).astype(dtype)
-    return _spread(shape, random, low, high).astype(dtype)
+    # Numbers that float32 holds, too: a target that has nothing wider can then be asked the same.
+    return _spread(shape, random, low, high).astype(np.float32).astype(dtype)
 
 
 def _spread(shape: tuple[int, ...], random: np.random.Generator, low: float, high: float) -> NDArray[np.float64]:

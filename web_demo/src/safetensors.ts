@@ -4,9 +4,18 @@
  * Eight bytes of header length (little-endian), a JSON header padded with spaces, then the tensors' bytes.
  */
 
-import { BYTES_PER_VALUE, type DType, type HostTensor, type Tensors, sizeOf } from './tensors';
+import { BYTES_PER_VALUE, type Tensors, sizeOf } from './tensors';
+import { type Storable, asNumbers, asText } from './text';
 
-const FORMAT_NAME: Readonly<Record<DType, string>> = { float32: 'F32', int32: 'I32', bool: 'BOOL' };
+type StoredDType = Storable['dtype'];
+
+const FORMAT_NAME: Readonly<Record<StoredDType, string>> = {
+  float32: 'F32',
+  int32: 'I32',
+  bool: 'BOOL',
+  uint8: 'U8',
+};
+const BYTES: Readonly<Record<StoredDType, number>> = { ...BYTES_PER_VALUE, uint8: 1 };
 const LENGTH_BYTES = 8;
 
 interface Entry {
@@ -27,16 +36,16 @@ export function decode(file: ArrayBuffer): Tensors {
   );
   const header = new Map(Object.entries(JSON.parse(text) as Record<string, Entry>));
   header.delete('__metadata__');
-  return new Map([...header].map(([name, entry]) => [name, tensorAt(file, dataStart, name, entry)]));
+  return asText(new Map([...header].map(([name, entry]) => [name, tensorAt(file, dataStart, name, entry)])));
 }
 
-function tensorAt(file: ArrayBuffer, dataStart: number, name: string, entry: Entry): HostTensor {
-  const dtype = (Object.keys(FORMAT_NAME) as DType[]).find((key) => FORMAT_NAME[key] === entry.dtype);
+function tensorAt(file: ArrayBuffer, dataStart: number, name: string, entry: Entry): Storable {
+  const dtype = (Object.keys(FORMAT_NAME) as StoredDType[]).find((key) => FORMAT_NAME[key] === entry.dtype);
   if (dtype === undefined) {
     throw new Error(`tensor ${name} has type ${entry.dtype}, which TF.js does not have`);
   }
   const [start, end] = entry.data_offsets;
-  const bytes = sizeOf(entry.shape) * BYTES_PER_VALUE[dtype];
+  const bytes = sizeOf(entry.shape) * BYTES[dtype];
   if (end - start !== bytes || start < 0 || dataStart + end > file.byteLength) {
     throw new Error(
       `tensor ${name}: ${entry.dtype} [${entry.shape.join(', ')}] needs ${bytes} bytes, the file has ` +
@@ -45,10 +54,15 @@ function tensorAt(file: ArrayBuffer, dataStart: number, name: string, entry: Ent
   }
   // A copy, because the format does not promise the alignment that a typed array needs.
   const data = file.slice(dataStart + start, dataStart + end);
-  return { dtype, shape: entry.shape, values: typedArray(dtype, data) };
+  return dtype === 'uint8'
+    ? { dtype, shape: entry.shape, values: new Uint8Array(data) }
+    : { dtype, shape: entry.shape, values: typedArray(dtype, data) };
 }
 
-function typedArray(dtype: DType, data: ArrayBuffer): Float32Array | Int32Array | Uint8Array {
+function typedArray(
+  dtype: Exclude<StoredDType, 'uint8'>,
+  data: ArrayBuffer,
+): Float32Array | Int32Array | Uint8Array {
   switch (dtype) {
     case 'float32':
       return new Float32Array(data);
@@ -62,7 +76,7 @@ function typedArray(dtype: DType, data: ArrayBuffer): Float32Array | Int32Array 
 /** A Blob and not a typed array: a browser under Playwright posts it more than ten times as fast. */
 export function encode(tensors: Tensors): Blob {
   // The widest values first, so that each tensor starts at a multiple of its value's size.
-  const ordered = [...tensors].sort(([, a], [, b]) => BYTES_PER_VALUE[b.dtype] - BYTES_PER_VALUE[a.dtype]);
+  const ordered = [...asNumbers(tensors)].sort(([, a], [, b]) => BYTES[b.dtype] - BYTES[a.dtype]);
   let offset = 0;
   const entries = ordered.map(([name, tensor]): [string, Entry] => {
     const start = offset;

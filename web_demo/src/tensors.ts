@@ -2,12 +2,21 @@
 
 export type DType = 'float32' | 'int32' | 'bool';
 
-export interface HostTensor {
+export interface NumberTensor {
   readonly dtype: DType;
   readonly shape: readonly number[];
   /** Row-major; bool has one byte a value, 0 or 1. */
   readonly values: Float32Array | Int32Array | Uint8Array;
 }
+
+export interface TextTensor {
+  readonly dtype: 'string';
+  readonly shape: readonly number[];
+  /** Row-major; each element in its own bytes, mostly UTF-8. */
+  readonly values: readonly Uint8Array[];
+}
+
+export type HostTensor = NumberTensor | TextTensor;
 
 /** Signature name to tensor. A Map, because a tensor may have any name, `__proto__` too. */
 export type Tensors = ReadonlyMap<string, HostTensor>;
@@ -29,15 +38,15 @@ export function sampleCount(tensors: Tensors): number {
   return count;
 }
 
-/** Rows `start` to `end` (exclusive), as a view of the same memory. */
+/** Rows `start` to `end` (exclusive), as a view of the same memory where they are numbers. */
 export function rows(tensor: HostTensor, start: number, end: number): HostTensor {
   const rest = tensor.shape.slice(1);
   const rowSize = sizeOf(rest);
-  return {
-    dtype: tensor.dtype,
-    shape: [end - start, ...rest],
-    values: tensor.values.subarray(start * rowSize, end * rowSize),
-  };
+  const shape = [end - start, ...rest];
+  const [from, to] = [start * rowSize, end * rowSize];
+  return tensor.dtype === 'string'
+    ? { dtype: 'string', shape, values: tensor.values.slice(from, to) }
+    : { dtype: tensor.dtype, shape, values: tensor.values.subarray(from, to) };
 }
 
 /** The parts one after the other along the first dimension; they must agree in type and in all other dimensions. */
@@ -52,13 +61,19 @@ export function concatenated(parts: readonly HostTensor[]): HostTensor {
     }
   }
   const count = parts.reduce((sum, part) => sum + (part.shape[0] ?? 0), 0);
+  const shape = [count, ...rest];
+  if (first.dtype === 'string') {
+    const texts = parts.flatMap((part) => (part.dtype === 'string' ? [part.values] : []));
+    return { dtype: 'string', shape, values: texts.flat() };
+  }
   const values = allocated(first.dtype, count * sizeOf(rest));
   let offset = 0;
   for (const part of parts) {
+    if (part.dtype === 'string') continue;
     values.set(part.values, offset);
     offset += part.values.length;
   }
-  return { dtype: first.dtype, shape: [count, ...rest], values };
+  return { dtype: first.dtype, shape, values };
 }
 
 function allocated(dtype: DType, length: number): Float32Array | Int32Array | Uint8Array {

@@ -63,10 +63,20 @@ def test_nan_and_infinity_fit_every_float() -> None:
     np.testing.assert_array_equal(load(encoded({"x": special}, signature(takes="float64")))["x"], special)
 
 
-def test_text_is_refused() -> None:
-    """The reason has to be the type, not a fault somewhere in a library."""
-    with pytest.raises(TargetFailed, match="of type string"):
-        encoded({"x": np.array([[b"a", b"b"]], object)}, signature(takes="string"))
+def test_text_goes_there_and_back() -> None:
+    """What a vocabulary looks up may hold anything: empty words, zeros, bytes that are no UTF-8."""
+    words = np.array([[b"a", b""], [b"\xff\x00", "Größe".encode()]], object)
+    named = signature(takes="string", gives="string")
+    sent = load(encoded({"x": words}, named))
+    assert {name: array.dtype.name for name, array in sent.items()} == {"text-ends:x": "int32", "text-bytes:x": "uint8"}
+    answered = {name.replace(":x", ":output:y"): array for name, array in sent.items()}
+    got = decoded(save({**answered, "call_seconds": np.ones(1, np.float32)}), named, sample_count=2)
+    assert got.outputs["y"].tolist() == words.tolist()
+
+
+def test_text_is_no_number_and_numbers_are_no_text() -> None:
+    with pytest.raises(TargetFailed, match="is float32 in the browser, the signature promises string"):
+        decoded(answer(**{"output:y": np.zeros((1, 2), np.float32)}), signature(gives="string"), sample_count=1)
 
 
 def test_inputs_of_another_name_are_refused() -> None:

@@ -140,7 +140,9 @@ class Demo {
     const input = { dtype: 'float32', shape: [1, BLOCKS, BLOCKS, 1], values: image } as const;
     const { outputs, callSeconds } = await runner.run(new Map([[this.#model.input, input]]), 1);
     const scores = outputs.get(this.#model.output);
-    if (scores === undefined) throw new Error(`the model has no output ${this.#model.output}`);
+    if (scores === undefined || scores.dtype === 'string') {
+      throw new Error(`the model has no output ${this.#model.output} of numbers`);
+    }
     if (image === this.#image) this.#scores.show(scores.values);
     this.#times = [...this.#times, ...callSeconds].slice(-RECENT_TIMES);
     byId('milliseconds', HTMLElement).textContent = milliseconds(median(this.#times));
