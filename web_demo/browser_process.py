@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -48,19 +49,34 @@ def page_open(
     finally:
         ending.ask_for_it()
         thread.join()
+        _wait_until_gone(scratch / "profile")
 
 
 def _until_done(drive: Coroutine[Any, Any, None], ending: _Ending, broke: Callable[[str], None]) -> None:
-    from playwright.async_api import Error
-
     try:
         asyncio.run(ending.awaited_with(drive))
     except asyncio.CancelledError:
         pass  # the end of the `with` block
-    except Error as error:
-        broke(f"the browser failed: {error.message}")
+    except Exception as error:  # noqa: BLE001  # Playwright raises plain Exception, too, when its driver is killed
+        broke(f"the browser failed: {error}")
     finally:
         broke("the browser is closed")
+
+
+def _wait_until_gone(profile: Path) -> None:
+    """A browser whose driver was killed ends by itself, a little later, and writes into its profile until then."""
+    deadline = time.monotonic() + _CLOSES_WITHIN_SECONDS
+    while _holds(profile) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _holds(profile: Path) -> bool:
+    """Whether a live process holds the profile; its lock is a link to `host-pid`, removed at an orderly end."""
+    try:
+        os.kill(int(str((profile / "SingletonLock").readlink()).rpartition("-")[2]), 0)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 class _Ending:
@@ -94,9 +110,16 @@ class _Ending:
 async def _drive(url: str, *, executable: Path, headless: bool, scratch: Path, broke: Callable[[str], None]) -> None:
     from playwright.async_api import async_playwright
 
+    def note(_: asyncio.AbstractEventLoop, problem: dict[str, Any]) -> None:
+        # What Playwright still waited for when its driver was killed; `broke` has told it already.
+        _append(scratch / "browser.log", f"left over: {problem.get('exception') or problem['message']}")
+
+    asyncio.get_running_loop().set_exception_handler(note)
     async with async_playwright() as playwright:
         context = await playwright.chromium.launch_persistent_context(
             scratch / "profile",
+            # Else in the temporary folder, where a driver that is killed leaves it.
+            artifacts_dir=scratch / "artifacts",
             executable_path=executable,
             headless=headless,
             args=list(BROWSER_FLAGS),
@@ -121,10 +144,14 @@ async def _drive(url: str, *, executable: Path, headless: bool, scratch: Path, b
 
 def _watch(page: Page, log: Path, broke: Callable[[str], None]) -> None:
     def note(line: str) -> None:
-        with log.open("a", encoding="utf-8") as file:
-            file.write(f"{line}\n")
+        _append(log, line)
 
     page.on("console", lambda message: note(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: note(f"uncaught: {error}"))
     page.on("crash", lambda _: broke("the page crashed: its renderer process is gone"))
     page.on("close", lambda _: broke("the browser, or its page, was closed or killed"))
+
+
+def _append(log: Path, line: str) -> None:
+    with suppress(FileNotFoundError), log.open("a", encoding="utf-8") as file:  # the scratch folder may be gone
+        file.write(f"{line}\n")

@@ -21,6 +21,20 @@ from tests.integration.pipeline.project import TRIPOINT, Project
 
 SOON_SECONDS = 20.0
 
+# A terminal's Ctrl-C, and a CI that cancels a job, reach every process of the group: servers and browsers, too.
+
+
+def interrupt_group(pid: int) -> None:
+    os.killpg(pid, signal.SIGINT)
+
+
+def terminate_group(pid: int) -> None:
+    os.killpg(pid, signal.SIGTERM)
+
+
+def terminate(pid: int) -> None:
+    os.kill(pid, signal.SIGTERM)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
@@ -101,27 +115,29 @@ def half_made(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    ("forgotten", "moment", "number"),
+    ("forgotten", "moment", "send"),
     [
-        ("*", "train: started", signal.SIGINT),
-        ("*", "train: 2/20", signal.SIGTERM),
-        ("convert-*", "convert tflite float32: started", signal.SIGINT),
-        ("record-*", "record browser/webgl float32: started", signal.SIGINT),
-        ("record-*", "record server/rest float32: started", signal.SIGTERM),
+        ("*", "train: started", interrupt_group),
+        ("*", "train: 2/20", terminate),
+        ("convert-*", "convert tflite float32: started", interrupt_group),
+        ("record-*", "record browser/webgl float32: started", terminate_group),
+        ("record-*", "record server/rest float32: started", terminate),
     ],
+    ids=["Ctrl-C while it trains", "SIGTERM while it trains", "Ctrl-C while it converts", "CI cancels", "SIGTERM"],
 )
 def test_an_interrupted_run_leaves_nothing(
-    finished: Project, tmp_path: Path, forgotten: str, moment: str, number: signal.Signals
+    finished: Project, tmp_path: Path, forgotten: str, moment: str, send: Callable[[int], None]
 ) -> None:
     """Servers and browsers would pile up on a user's machine, and half-made artifacts in the store."""
     project = finished.copy(tmp_path / "copy")
     forget(project, forgotten)
     with running(project) as run:
         run.until(moment)
-        os.killpg(run.process.pid, number) if number is signal.SIGINT else run.process.send_signal(number)
+        send(run.process.pid)
         status, _, err = run.finish()
         assert status == 130
         assert "Traceback" not in err
+        assert "never retrieved" not in err
         assert "interrupted" in err
         run.assert_nothing_left()
         assert list(run.temporary.iterdir()) == []
