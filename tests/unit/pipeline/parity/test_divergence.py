@@ -31,6 +31,21 @@ def test_a_class_given_no_chance_makes_kl_infinite_and_js_not() -> None:
     assert 0 < found.js_max <= math.log(2)
 
 
+def test_means_and_the_worst_are_those_of_all_decisions_in_all_blocks() -> None:
+    """Otherwise many small differences would look like one, or one like many."""
+    rng = np.random.default_rng(1)
+    p, q = rng.dirichlet(np.ones(4), 30), rng.dirichlet(np.ones(4), 30)
+    tally = DivergenceTally()
+    for part in (slice(0, 7), slice(7, 30)):
+        tally.add(p[part], q[part])
+    found = tally.figures()
+    assert found is not None
+    kl, js = entropy(p, q, axis=1), jensenshannon(p, q, axis=1) ** 2
+    assert (found.kl_mean, found.js_mean) == pytest.approx((kl.mean(), js.mean()))
+    assert (found.kl_max, found.js_max) == pytest.approx((kl.max(), js.max()))
+    assert (found.js_worst, found.kl_infinite) == (int(js.argmax()), 0)
+
+
 @pytest.mark.parametrize(
     ("scores", "why"),
     [

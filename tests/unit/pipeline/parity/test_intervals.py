@@ -40,6 +40,10 @@ def test_the_paired_ratio_is_the_published_example() -> None:
     assert interval is not None
     assert interval.low * interval.high == pytest.approx(1.0)
     assert paired_ratio(0, 0, 0) is None
+    # Worked out by hand from the paper's formulas, with Wilson's interval in its other form.
+    few = paired_ratio(3, 1, 2)
+    assert few is not None
+    assert (few.low, few.high) == pytest.approx((0.5556717344693316, 2.8119119672196278), rel=1e-12)
 
 
 def test_intervals_of_paired_shares_hold_the_truth_about_as_often_as_they_say() -> None:
