@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 TRIPOINT := .venv/bin/tripoint
 
-.PHONY: help setup setup-dev demo test test-all check format unit bench bench-serving bench-parity soak-serving fuzz-serving models faults mutate docs lock clean docker
+.PHONY: help setup setup-dev demo test test-all check format unit bench bench-convert bench-serving bench-parity soak-serving fuzz-serving models faults mutate docs lock clean docker
 
 help: ## this menu
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -37,6 +37,9 @@ format: setup-dev ## let the formatters have their way
 
 bench: setup-dev ## how long a cold run, a second run and --help take, as ratios
 	.venv/bin/python tests/bench/bench_run.py
+
+bench-convert: setup-dev ## how long converting takes and how much memory, as ratios to the bare converters
+	.venv/bin/python tests/bench/bench_convert.py
 
 bench-serving: setup-dev ## how fast the embedded server is, as ratios to the bare call (needs wrk and h2load)
 	$(TRIPOINT) run digits --target saved_model --quiet

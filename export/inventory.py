@@ -10,6 +10,8 @@ from typing import Any
 
 from export.layer_of_node import LayerNames, layer_of_node
 from export.lowered_saved_model import Used, lowered
+from export.tfjs_booleans import widen_booleans
+from export.tfjs_fused import take_fusions_apart
 from export.tfjs_graph import UnsupportedOperations, optimized_graph
 from pipeline.core.artifact import Format
 
@@ -49,7 +51,10 @@ def inventory_of(
     with lowered(saved_model, scratch=scratch, target=Format.TFJS, lowering=lowering) as source:
         found[Format.TFJS] = source.used
         try:
-            tfjs = _grouped(_nodes_of(optimized_graph(source.folder, signature_name)), names)
+            graph = optimized_graph(source.folder, signature_name)
+            take_fusions_apart(graph)
+            widen_booleans(graph)
+            tfjs = _grouped(_nodes_of(graph), names)
             lacks: tuple[Operation, ...] = ()
             problem = None
         except UnsupportedOperations as error:

@@ -1,0 +1,239 @@
+"""Each lowering, on the real runtimes: a model that fails without it and agrees with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge.runtime import EdgeProcess
+from export.lowered_saved_model import lowered
+from export.lowering.every import LOWERINGS
+from export.tfjs_from_saved_model import tfjs_from_saved_model
+from export.tflite_from_saved_model import tflite_from_saved_model
+from pipeline.core.artifact import Format, Precision
+from pipeline.core.errors import ConversionFailed, TargetFailed
+from pipeline.core.target import Session
+from tests.integration.exported import Exported, artifact, export
+from web_demo.kernels import installed_kernels
+from web_demo.runtime import Browser
+
+_SAMPLES = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What a layer computes, on which shape, the lowering that it needs and the target that needs it."""
+
+    lowering: str
+    target: Format
+    compute: Callable[[Any], Any]
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+
+def _tf() -> Any:
+    import tensorflow as tf
+
+    return tf
+
+
+def _checked(x: Any) -> Any:
+    tf = _tf()
+    with tf.control_dependencies([tf.debugging.assert_less(x, 1e9)]):
+        return tf.debugging.check_numerics(tf.identity(x), "not finite") * 2.0
+
+
+def _compiled(x: Any) -> Any:
+    # `jit_compile` keeps the function apart.
+    return _tf().function(lambda y: y * y + 1.0, jit_compile=True)(x)
+
+
+def _attention(x: Any) -> Any:
+    tf = _tf()
+    return tf.einsum("bhqk,bkhd->bqhd", tf.nn.softmax(tf.einsum("bqhd,bkhd->bhqk", x, x)), x)
+
+
+def _segments(x: Any) -> Any:
+    tf = _tf()
+    return tf.transpose(tf.math.unsorted_segment_sum(tf.transpose(x), tf.constant([0, 1, -1, 1]), 2))
+
+
+def _xlogy(x: Any) -> Any:
+    tf = _tf()
+    return tf.math.xlogy(tf.nn.relu(x), 2 + x * x) + tf.math.xdivy(tf.nn.relu(x), x)
+
+
+CASES = [
+    Case(lowering="debugging", target=Format.TFJS, compute=_checked, shape=(4,)),
+    Case(lowering="inlining", target=Format.TFJS, compute=_compiled, shape=(4,)),
+    Case(lowering="erfc", target=Format.TFJS, compute=lambda x: 2.0 - _tf().math.erfc(x), shape=(4,)),
+    Case(lowering="einsum", target=Format.TFJS, compute=_attention, shape=(3, 2, 4)),
+    Case(
+        lowering="bucketize",
+        target=Format.TFJS,
+        compute=lambda x: _tf().raw_ops.Bucketize(input=x, boundaries=[-0.5, 0.0, 0.7]),
+        shape=(4,),
+    ),
+    Case(
+        lowering="xlogy",
+        target=Format.TFJS,
+        compute=_xlogy,
+        shape=(4,),
+    ),
+    Case(lowering="roll", target=Format.TFJS, compute=lambda x: _tf().roll(x, [1, -2], axis=[1, 2]), shape=(4, 5)),
+    Case(lowering="roll", target=Format.TFLITE, compute=lambda x: _tf().roll(x, [1, -2], axis=[1, 2]), shape=(4, 5)),
+    Case(
+        lowering="bicubic",
+        target=Format.TFJS,
+        compute=lambda x: _tf().image.resize(x, [7, 6], method="bicubic"),
+        shape=(4, 5, 2),
+    ),
+    Case(
+        lowering="bicubic",
+        target=Format.TFLITE,
+        compute=lambda x: _tf().image.resize(x, [7, 6], method="bicubic"),
+        shape=(4, 5, 2),
+    ),
+    Case(
+        lowering="image_patches",
+        target=Format.TFLITE,
+        compute=lambda x: _tf().image.extract_patches(x, [1, 3, 2, 1], [1, 2, 1, 1], [1, 1, 2, 1], "SAME"),
+        shape=(5, 6, 2),
+    ),
+    Case(
+        lowering="image_patches",
+        target=Format.TFJS,
+        compute=lambda x: _tf().image.extract_patches(x, [1, 2, 2, 1], [1, 2, 2, 1], [1, 1, 1, 1], "VALID"),
+        shape=(4, 6, 2),
+    ),
+    Case(
+        lowering="space_to_depth", target=Format.TFJS, compute=lambda x: _tf().nn.space_to_depth(x, 2), shape=(4, 6, 3)
+    ),
+    Case(lowering="segment_sum", target=Format.TFJS, compute=_segments, shape=(4,)),
+    Case(
+        lowering="max_pool_3d",
+        target=Format.TFLITE,
+        compute=lambda x: _tf().nn.max_pool3d(x, [2, 3, 2], [2, 2, 1], "SAME"),
+        shape=(4, 5, 6, 2),
+    ),
+    Case(
+        lowering="bincount",
+        target=Format.TFLITE,
+        compute=lambda x: _tf().math.bincount(x, minlength=6, maxlength=6, axis=-1, dtype="float32"),
+        shape=(7,),
+        dtype="int32",
+    ),
+    Case(
+        lowering="elementary",
+        target=Format.TFLITE,
+        compute=lambda x: _tf().math.erf(x) + _tf().math.asinh(x) + _tf().math.atanh(0.1 * x) + _tf().math.cosh(x),
+        shape=(4,),
+    ),
+]
+IDS = [f"{case.lowering}-{case.target}" for case in CASES]
+
+
+def test_every_lowering_has_a_model_that_needs_it() -> None:
+    needed = {(case.lowering, case.target) for case in CASES}
+    for lowering in LOWERINGS:
+        assert any((lowering.name, target) in needed for target in lowering.when)
+
+
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_the_model_fails_without_the_lowering_and_agrees_with_it(
+    case: Case, tmp_path: Path, edge: Session, browser: Session
+) -> None:
+    exported = _exported(case, tmp_path / "model")
+    session, variant = (edge, "") if case.target is Format.TFLITE else (browser, "wasm")
+
+    with pytest.raises((ConversionFailed, TargetFailed)):
+        _answers(exported, case.target, tmp_path / "without", session, variant, lowering=False)
+    got, used = _answers(exported, case.target, tmp_path / "with", session, variant, lowering=True)
+
+    assert case.lowering in {one.lowering for one in used}
+    assert any("odd" in node for one in used for node in one.nodes)
+    assert np.ptp(exported.answers["answer"]) > 0.1
+    np.testing.assert_allclose(got["answer"], exported.answers["answer"], rtol=1e-4, atol=1e-5)
+
+
+def test_the_list_of_kernels_says_what_the_browser_did() -> None:
+    """Einsum converts, and fails on wasm: that this was known before is what preflight is for."""
+    assert installed_kernels().lacking("Einsum", "wasm") == ("Einsum",)
+    assert installed_kernels().lacking("Einsum", "cpu") == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_a_lowered_graph_computes_in_tensorflow_what_the_model_does(case: Case, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    exported = _exported(case, tmp_path / "model")
+    refused = frozenset(operation for lowering in LOWERINGS for operation in lowering.operations)
+
+    with lowered(exported.saved_model.path, scratch=tmp_path, target=case.target, refused=refused) as source:
+        function = tf.saved_model.load(str(source.folder)).signatures["serving_default"]
+        got = function(**{name: tf.constant(array) for name, array in exported.samples.items()})
+
+    np.testing.assert_allclose(got["answer"].numpy(), exported.answers["answer"], rtol=1e-5, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    with EdgeProcess(library="litert").boot(tmp_path_factory.mktemp("edge")) as session:
+        yield session
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    with Browser().boot(tmp_path_factory.mktemp("browser")) as session:
+        yield session
+
+
+def _exported(case: Case, folder: Path) -> Exported:
+    import keras
+
+    class Odd(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
+        def call(self, x: Any) -> Any:
+            return case.compute(x)
+
+        def compute_output_spec(self, x: Any) -> Any:
+            traced = _tf().function(case.compute).get_concrete_function(_tf().TensorSpec(x.shape, x.dtype))
+            return keras.KerasTensor(traced.outputs[0].shape, traced.outputs[0].dtype.name)
+
+    x = keras.Input(case.shape, name="x", dtype=case.dtype)
+    model = keras.Model(x, Odd(name="odd")(x))
+    random = np.random.default_rng(0)
+    shape = (_SAMPLES, *case.shape)
+    sample = random.integers(0, 6, shape, np.int32) if case.dtype == "int32" else random.normal(size=shape)
+    samples = {"x": sample.astype(case.dtype)}
+    answers = {"answer": np.asarray(model(samples["x"]))}
+    return export(model, folder, samples=samples, answers=answers)
+
+
+def _answers(
+    exported: Exported, target: Format, folder: Path, session: Session, variant: str, *, lowering: bool
+) -> tuple[Any, Any]:
+    source = exported.saved_model
+    folder.mkdir()
+    if target is Format.TFLITE:
+        place = folder / "model.tflite"
+        used = tflite_from_saved_model(
+            source.path,
+            into=place,
+            signature=source.signature,
+            precision=Precision.FLOAT32,
+            representative={},
+            lowering=lowering,
+        )
+    else:
+        place = folder
+        used = tfjs_from_saved_model(
+            source.path, into=place, signature=source.signature, precision=Precision.FLOAT32, lowering=lowering
+        )
+    with session.load(artifact("model", target, Precision.FLOAT32, place, source.signature), variant) as runner:
+        return runner.run(exported.samples, batch_size=_SAMPLES).outputs, used

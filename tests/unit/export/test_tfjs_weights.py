@@ -1,0 +1,51 @@
+"""Weights are written as TF.js reads them, and read again they are the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from export.tfjs_weights import read_weights, write_weights
+from pipeline.core.artifact import Precision
+
+RANDOM = np.random.default_rng(0)
+LARGE = RANDOM.normal(size=(1200, 1000)).astype(np.float32)  # 4.8 MB: more than a shard
+WORDS = np.array([b"a", b"", "ä".encode()], object)
+
+
+def test_weights_of_every_kind_come_back_as_they_were(tmp_path: Path) -> None:
+    weights = {
+        "large": LARGE,
+        "empty": np.zeros((0, 3), np.float32),
+        "scalar": np.array(2.5, np.float32),
+        "mask": np.array([True, False]),
+        "words": WORDS,
+        "last": np.arange(5, dtype=np.int32),
+    }
+    manifest = write_weights(weights.items(), into=tmp_path, precision=Precision.FLOAT32)
+    again = dict(read_weights(tmp_path, manifest))
+
+    assert [path for group in manifest for path in group["paths"]] == ["group1-shard1of2.bin", "group1-shard2of2.bin"]
+    assert list(again) == list(weights)
+    for name, array in weights.items():
+        np.testing.assert_array_equal(again[name], array)
+
+
+def test_wide_numbers_are_narrowed_and_unknown_ones_refused(tmp_path: Path) -> None:
+    wide = {"long": np.arange(3, dtype=np.int64), "double": np.ones(2)}
+    (group,) = write_weights(wide.items(), into=tmp_path, precision=Precision.FLOAT32)
+    assert [entry["dtype"] for entry in group["weights"]] == ["int32", "float32"]
+    with pytest.raises(ValueError, match="has no uint32, which the constant odd is"):
+        write_weights({"odd": np.ones(2, np.uint32)}.items(), into=tmp_path, precision=Precision.FLOAT32)
+
+
+def test_only_float32_is_stored_smaller_and_not_what_is_kept(tmp_path: Path) -> None:
+    weights = {"w": LARGE, "kept": LARGE[:2], "n": np.arange(3, dtype=np.int32)}
+    (group,) = write_weights(
+        weights.items(), into=tmp_path, precision=Precision.FLOAT16, kept=lambda name: name == "kept"
+    )
+    assert [entry.get("quantization", {}).get("dtype") for entry in group["weights"]] == ["float16", None, None]
+    stored = sum((tmp_path / path).stat().st_size for path in group["paths"])
+    assert stored == LARGE.size * 2 + LARGE[:2].nbytes + 12
