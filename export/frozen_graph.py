@@ -16,6 +16,8 @@ from export.stand_ins import StandIns
 # Smaller constants decide on folding, and cost nothing.
 _LARGE_ELEMENTS = 65_536
 _CONVOLUTIONS = {"Conv2D", "DepthwiseConv2dNative", "Conv3D"}
+# What only moves a constant would give another that looks like its stand-in: a square matrix transposed, for one.
+_COMPUTING = {"MatMul", "BatchMatMul", "BatchMatMulV2", "GatherV2", *_CONVOLUTIONS}
 _ADDITIONS = {"BiasAdd", "Add", "AddV2"}
 _SCALINGS = {"Mul", "FusedBatchNorm", "FusedBatchNormV3"}
 
@@ -112,7 +114,7 @@ def _stays(name: str, readers: Mapping[str, list[Any]]) -> bool:
     the other.
     """
     reading = _real_readers(name, readers)
-    if len(reading) != 1:
+    if len(reading) != 1 or reading[0].op not in _COMPUTING:
         return False
     if reading[0].op not in _CONVOLUTIONS:
         return True

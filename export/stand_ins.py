@@ -7,31 +7,38 @@ pass to pass, and yet see every shape. A pass that computes with a stand-in leav
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-_FIRST, _STEP = 1.5, 2.0**-10
+# Numbers that no model has: consecutive float32 around 1.3e19.
+_FIRST_BITS = 0x5F3759DF
 
 
 class StandIns:
-    """The constants that are kept beside one graph, float32, by node name."""
+    """The constants that are kept beside one graph, float32; stand-ins are known by their number, not by their name.
+
+    TensorFlow's optimizers rename what they fold through Identity.
+    """
 
     def __init__(self) -> None:
-        self._values: dict[str, NDArray[Any]] = {}
-        self._numbers: dict[str, float] = {}
+        self._values: dict[float, NDArray[Any]] = {}
+        self._names: dict[float, str] = {}
+        self._given = 0
 
     @property
-    def values(self) -> Mapping[str, NDArray[Any]]:
-        return self._values
+    def count(self) -> int:
+        """How many constants are kept beside the graph."""
+        return len(self._values)
 
     def conceal(self, node: Any, value: NDArray[Any]) -> None:
         """Keep the value and let the Const node hold its stand-in."""
-        number = _FIRST + _STEP * len(self._numbers)
-        self._values[node.name] = value
-        self._numbers[node.name] = number
+        number = float(np.array(_FIRST_BITS + self._given, np.uint32).view(np.float32))
+        self._given += 1
+        self._values[number] = value
+        self._names[number] = node.name
         node.op = "Const"
         node.attr.pop("_output_shapes", None)
         node.attr["dtype"].type = node.attr["value"].tensor.dtype = _float32()
@@ -40,32 +47,37 @@ class StandIns:
         tensor.float_val[:] = [number]
         _write_shape(tensor, value.shape)
 
+    def holds(self, node: Any) -> bool:
+        """True for a Const node that is a stand-in."""
+        return self._number(node) is not None
+
     def value(self, node: Any) -> NDArray[Any]:
         """The real value of any Const node."""
         import tensorflow as tf
 
-        known = self._values.get(node.name)
-        return np.asarray(tf.make_ndarray(node.attr["value"].tensor)) if known is None else known
+        number = self._number(node)
+        if number is None:
+            return np.asarray(tf.make_ndarray(node.attr["value"].tensor))
+        return self._values[number]
 
-    def release(self, name: str) -> None:
+    def release(self, node: Any) -> None:
         """Forget a constant that was computed with knowingly."""
-        self._values.pop(name, None)
+        number = self._number(node)
+        if number is not None:
+            del self._values[number]
 
     def lost(self, graph: Any) -> frozenset[str]:
-        """The names of the constants whose stand-ins the graph does not hold as they were."""
-        nodes = {node.name: node for node in graph.node}
-        return frozenset(name for name in self._values if name not in nodes or not self._intact(nodes[name]))
+        """The names that constants were concealed under whose stand-ins the graph does not hold as they were."""
+        there = {self._number(node) for node in graph.node if node.op == "Const"}
+        return frozenset(self._names[number] for number in self._values if number not in there)
 
-    def _intact(self, node: Any) -> bool:
-        if node.op != "Const":
-            return False
+    def _number(self, node: Any) -> float | None:
         tensor = node.attr["value"].tensor
+        if len(tensor.float_val) != 1 or tensor.tensor_content or tensor.float_val[0] not in self._values:
+            return None
+        number = float(tensor.float_val[0])
         shape = tuple(dimension.size for dimension in tensor.tensor_shape.dim)
-        return (
-            list(tensor.float_val) == [self._numbers[node.name]]
-            and not tensor.tensor_content
-            and shape == self._values[node.name].shape
-        )
+        return number if shape == self._values[number].shape else None
 
 
 def _float32() -> int:

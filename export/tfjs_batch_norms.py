@@ -95,8 +95,8 @@ def _write(fold: _Fold, graph: Any, large: StandIns) -> None:
     scaled = (weights * scale).astype(weights.dtype)
     node = graph.node.add(name=f"{convolution.name}_weights", op="Const")
     node.attr["dtype"].CopyFrom(fold.weights.attr["dtype"])
-    if fold.weights.name in large.values:
-        large.release(fold.weights.name)
+    if large.holds(fold.weights):
+        large.release(fold.weights)
         large.conceal(node, scaled)
     else:
         node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(scaled))

@@ -37,6 +37,15 @@ def test_no_two_stand_ins_are_alike(graph: Any) -> None:
     assert first != second
 
 
+def test_a_stand_in_is_known_under_another_name(graph: Any) -> None:
+    """Optimizers give a constant the name of the Identity that read it."""
+    large = StandIns()
+    large.conceal(graph.node[0], VALUE)
+    graph.node[0].name = "w/ReadVariableOp"
+    assert large.lost(graph) == set()
+    np.testing.assert_array_equal(large.value(graph.node[0]), VALUE)
+
+
 @pytest.mark.parametrize("change", ["gone", "computed with", "another shape"])
 def test_a_stand_in_that_is_not_what_it_was_is_lost(graph: Any, change: str) -> None:
     large = StandIns()
