@@ -20,7 +20,7 @@ from tests.integration.exported import Exported, export
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    """Every way in which a large weight is used: convolved, scaled by a normalization, looked up, multiplied, turned."""
+    """Every way in which a large weight is used: convolved, normalized, looked up, multiplied, turned."""
     import keras
     from keras import layers, ops
 
