@@ -185,6 +185,8 @@ def _gist(text: str) -> str:
 def _hint(gist: str) -> str:
     if "TensorList" in gist:
         return "a loop collects tensors whose size it does not know beforehand: give them a fixed size, or unroll=True"
+    if "16x8-bit not yet supported" in gist:
+        return "int16x8 has fewer operations than int8: leave it out of convert.tflite for this model"
     if "recorded during calibration" in gist:
         return (
             "TensorFlow's quantizer for int16x8 takes no model with integer inputs: leave int16x8 out of convert.tflite"
