@@ -35,8 +35,8 @@ class Result:
 
     @property
     def layer_right(self) -> bool | None:
-        """Whether `explain` names the layer, or the operation that the converter fused it into; None without one."""
-        return None if self.layer is None else self.layer in (self.first_divergent_layer, *self.suspects)
+        """Whether `explain` names this very layer first; None where the fault lies in no single one."""
+        return None if self.layer is None else self.layer == self.first_divergent_layer
 
     @property
     def line(self) -> str:
