@@ -66,6 +66,11 @@ def test_without_a_difference_the_interval_still_has_a_width() -> None:
     """Otherwise 10 samples that agree would prove as much as 10,000."""
     few, many = paired_difference(0, 0, 10), paired_difference(0, 0, 10_000)
     assert few.low < many.low < 0 < many.high < few.high
+    # Worked out by hand: 1 lost, 4 won, of 20.
+    found = paired_difference(1, 4, 20)
+    assert (found.low, found.high) == pytest.approx((-0.07428886744657662, 0.3470161401738493), rel=1e-12)
+    # A difference of shares is never beyond 1.
+    assert (paired_difference(0, 5, 5).high, paired_difference(5, 0, 5).low) == (1.0, -1.0)
 
 
 def test_the_bootstrap_is_seeded_and_close_to_the_normal_interval_of_a_mean() -> None:

@@ -59,6 +59,7 @@ def test_the_smallest_value_is_one_step_from_zero_whatever_its_sign() -> None:
     """Otherwise the way to zero would depend on the side."""
     tiny = float(np.finfo(np.float32).smallest_subnormal)
     assert counted([0.0, -0.0, tiny], [-tiny, tiny, 0.0]).octaves == (3,)
+    assert counted([tiny, -tiny], [-tiny, tiny]).sign_crossings == 2
 
 
 def test_what_is_not_finite_has_no_distance() -> None:
