@@ -29,7 +29,7 @@ def build() -> Any:
     from keras import layers
 
     lengths = keras.Input((4,), name="lengths")
-    hidden = layers.Dense(16, activation="relu")(layers.Rescaling(0.2)(lengths))
+    hidden = layers.Dense(16, activation="relu")(lengths)
     model = keras.Model(lengths, layers.Dense(3, activation="softmax", name="species")(hidden), name="NAME")
     model.compile(optimizer=keras.optimizers.Adam(0.01), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
