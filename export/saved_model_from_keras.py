@@ -34,11 +34,11 @@ def saved_model_from_keras(
     import keras
 
     specs = _input_specs(model, inputs)
-    structure = _structure_of_inputs(model, tuple(specs))
+    structure = structure_of_inputs(model, tuple(specs))
 
     def call(tensors: Mapping[str, Any]) -> Mapping[str, Any]:
         feed = keras.tree.map_structure(tensors.__getitem__, structure)
-        return _named(model(feed, training=False), output_names)
+        return named_outputs(model(feed, training=False), output_names)
 
     return saved_model_from_call(
         call,
@@ -51,7 +51,7 @@ def saved_model_from_keras(
     )
 
 
-def _structure_of_inputs(model: Any, names: tuple[str, ...]) -> Any:
+def structure_of_inputs(model: Any, names: tuple[str, ...]) -> Any:
     """What the model is called with, names in the place of tensors: one, a list, or a dictionary of any keys."""
     import keras
 
@@ -86,7 +86,8 @@ def _input_specs(model: Any, told: Sequence[TensorSpec]) -> dict[str, Any]:
     return {tensor.name: tf.TensorSpec(tensor.shape, tf.as_dtype(tensor.dtype), name=tensor.name) for tensor in tensors}
 
 
-def _named(answers: Any, names: tuple[str, ...]) -> dict[str, Any]:
+def named_outputs(answers: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    """What a model returned, by output name. Raises ModelFailed when it does not go together with the names."""
     match answers:
         case dict():
             named = answers

@@ -157,7 +157,11 @@ def reproduced(subject: Subject, config: Config) -> tuple[Explanation, Path]:
 
 def searched(subject: Subject, config: Config, *, seconds: float, seed: int) -> tuple[Found, Path]:
     """Look for the inputs on which the subject's target is most wrong; they are kept in `build/<model>/search/`."""
-    reference = Reference(model=subject.model, output_names=tuple(subject.golden.reference))
+    reference = Reference(
+        model=subject.model,
+        output_names=tuple(subject.golden.reference),
+        inputs=subject.artifact.signature.inputs,
+    )
     with subject.session.load(subject.artifact, subject.cell.target.variant) as runner:
         found = search(runner, reference, subject.golden.inputs, seconds=seconds, seed=seed)
     name = subject.cell.name.replace("/", "-").replace(" ", "-")

@@ -19,7 +19,7 @@ from pipeline.explain.cutting import graph_of
 from pipeline.explain.explanation import SCHEMA, Difference, Explanation, Line
 from pipeline.explain.measure import Broke, Laboratory
 from pipeline.explain.misnamed import without_misnamed
-from pipeline.explain.naming import Case, named
+from pipeline.explain.naming import Case, Named, named
 from pipeline.explain.points import Point, paired
 from pipeline.explain.rule import difference, limits, out_of_line
 from pipeline.explain.trained import TrainedModel
@@ -98,7 +98,11 @@ def examined(
     most_samples: int = MOST_SAMPLES,
 ) -> Examination:
     """The explanation as `explain` gives it, with what it was made from."""
-    trained = TrainedModel(model=model, output_names=tuple(output_names or artifact.signature.output_names))
+    trained = TrainedModel(
+        model=model,
+        output_names=tuple(output_names or artifact.signature.output_names),
+        inputs=artifact.signature.inputs,
+    )
     graph = graph_of(artifact)
     answers, remarks = _answers(artifact, session, variant, samples)
     chosen = _most_telling(samples, answers, trained, most_samples)
@@ -127,7 +131,8 @@ def examined(
     lines = _lines(found)
     outputs = {} if answers is None else _outputs(answers, trained, samples)
     first = next((position for position, line in enumerate(lines) if line.out_of_line), None)
-    culprit = None if first is None else named(_case(found, lines[first], first, chosen), trained, graph)
+    cut_off = None if first is not None else _cut_off(found)
+    culprit = cut_off if first is None else named(_case(found, lines[first], first, chosen), trained, graph)
     explanation = Explanation(
         schema=SCHEMA,
         model=artifact.model,
@@ -139,7 +144,7 @@ def examined(
         lines=tuple(lines),
         outputs=outputs,
         first_divergent_layer=None if culprit is None else culprit.layer,
-        suspects=() if first is None else lines[first].layers,
+        suspects=() if culprit is None else (culprit.layer,) if first is None else lines[first].layers,
         manner=None if culprit is None else culprit.manner,
         sentence=sentence_of(culprit, None if first is None else lines[first], lines, outputs),
         remarks=tuple(remarks),
@@ -202,6 +207,18 @@ def _lines(found: _Found) -> list[Line]:
         )
         for point, isolated, propagated, limit in zip(found.points, alone, whole, bounds, strict=True)
     ]
+
+
+def _cut_off(found: _Found) -> Named | None:
+    """The layer that an output does not get through to: its tensor holds what the model has before the output."""
+    answering = found.trained.anatomy.answers
+    held = {point.node.handle: point.operation for point in found.points}
+    for output, operation in answering.items():
+        before = held.get(found.graph.outputs.get(output, ""))
+        # Two outputs that were exchanged have their layers all right.
+        if before is not None and before != operation and before not in answering.values():
+            return Named(layer=found.trained.anatomy.by_name[operation].layer, manner="missing")
+    return None
 
 
 def _layers_of(point: Point, found: _Found) -> tuple[str, ...]:

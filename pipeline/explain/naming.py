@@ -22,6 +22,7 @@ _KERNELS = ("Conv", "Dense", "EinsumDense", "Embedding")
 # A layer that was run otherwise explains an error when what is left of it is no more than the precision's own.
 _EXPLAINED = 2.0
 _FEWEST_VALUES = 8
+_STILL_DEPENDS = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +121,9 @@ def _scaled(suspects: Sequence[Layer], case: Case, trained: TrainedModel) -> str
             fitted[..., channel] = y
             continue
         slope, offset = np.polyfit(x[active], y[active], 1)
+        if abs(slope) * x[active].std() < _STILL_DEPENDS * case.want[..., channel].std():
+            # What came out no longer depends on what the normalization takes: it got something else.
+            return None
         fitted[..., channel] = np.where(active, slope * x + offset, y)
     return layer.name if _explains(fitted, case) else None
 

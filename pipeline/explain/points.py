@@ -92,7 +92,8 @@ def _endings(name: str) -> Iterator[str]:
 
 
 def _without_counters(name: str) -> str:
-    return "/".join(re.sub(r"_\d+$", "", part) for part in name.split("/"))
+    # A layer that was called in several models has several: `strokes_1_2`.
+    return "/".join(re.sub(r"(_\d+)+$", "", part) for part in name.split("/"))
 
 
 def _by_name(graph: ArtifactGraph, anatomy: Anatomy, named: _Names) -> Iterator[Point]:
@@ -105,11 +106,13 @@ def _by_name(graph: ArtifactGraph, anatomy: Anatomy, named: _Names) -> Iterator[
         meant = [found for found in map(named.find, node.names) if found is not None]
         if meant:
             operation = max(meant, key=lambda each: anatomy.position[each.name])
-            if _may_be(node, operation):
-                holders[node.handle] = Point(node=node, operation=operation.name, layer=operation.layer)
+            before = holders.get(last.get(operation.name, ""))
+            # What only turns a tensor that was there already, such as a transposition put in, is another operation.
+            if _may_be(node, operation) and (before is None or _is(node, operation) or not _is(before.node, operation)):
                 # Of several with one name the last is the whole; the others are steps on the way to it.
-                if operation.name in last:
-                    del holders[last[operation.name]]
+                if before is not None:
+                    del holders[before.node.handle]
+                holders[node.handle] = Point(node=node, operation=operation.name, layer=operation.layer)
                 last[operation.name] = node.handle
         elif node.op in _CONVERTS and node.inputs[0] in inputs:
             name = inputs[node.inputs[0]]
@@ -134,6 +137,14 @@ def _by_layer(graph: ArtifactGraph, anatomy: Anatomy, points: Mapping[str, Point
         if _may_be(node, operation):
             last[operation.name] = Point(node=node, operation=operation.name, layer=layer.name)
     return {point.node.handle: point for point in last.values()}
+
+
+def _is(node: Node, operation: Operation) -> bool:
+    """Whether the shapes are the same, as far as they are known."""
+    if node.shape is None or operation.shape is None or len(node.shape) != len(operation.shape):
+        return node.shape is None or operation.shape is None
+    sizes = zip(node.shape[1:], operation.shape[1:], strict=True)
+    return all(one is None or other is None or one == other for one, other in sizes)
 
 
 def _may_be(node: Node, operation: Operation) -> bool:

@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.signature import Tensors
+from pipeline.core.signature import Tensors, TensorSpec
 from pipeline.explain.trained import TrainedModel
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Reference:
-    """A Keras model with the names of its outputs."""
+    """A Keras model with the names of its outputs, and what it takes."""
 
     model: Any
     output_names: tuple[str, ...]
+    inputs: tuple[TensorSpec, ...]
 
     def answers(self, samples: Tensors) -> dict[str, NDArray[Any]]:
         return {name: np.asarray(answer) for name, answer in self._answering(**_tensors(samples)).items()}
@@ -34,7 +35,7 @@ class Reference:
 
     @cached_property
     def _trained(self) -> TrainedModel:
-        return TrainedModel(model=self.model, output_names=self.output_names)
+        return TrainedModel(model=self.model, output_names=self.output_names, inputs=self.inputs)
 
     @cached_property
     def _answering(self) -> Any:

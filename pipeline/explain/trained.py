@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.layer_of_node import LayerNames
-from pipeline.core.signature import Tensors
+from export.saved_model_from_keras import named_outputs, structure_of_inputs
+from pipeline.core.signature import Tensors, TensorSpec
 
 Change = Literal["skip", "training"]
 
@@ -102,10 +103,14 @@ class _Watch:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainedModel:
-    """A Keras model that can be asked for any tensor inside it. `output_names` are those of the signature."""
+    """A Keras model that can be asked for any tensor inside it.
+
+    `output_names` are those of the signature; so are `inputs`, which a subclassed model does not say itself.
+    """
 
     model: Any
     output_names: tuple[str, ...]
+    inputs: tuple[TensorSpec, ...]
 
     @cached_property
     def anatomy(self) -> Anatomy:
@@ -167,7 +172,7 @@ class TrainedModel:
     def _concrete(self, trace: Callable[..., Any]) -> Any:
         import tensorflow as tf
 
-        specs = {t.name: tf.TensorSpec(t.shape, t.dtype, name=t.name) for t in self.model.inputs}
+        specs = {spec.name: tf.TensorSpec(spec.shape, spec.dtype, name=spec.name) for spec in self.inputs}
         return tf.function(trace, autograph=False).get_concrete_function(**specs)
 
     def _call(self, given: Mapping[str, Any], watch: _Watch, changed: Mapping[str, Change]) -> Mapping[str, Any]:
@@ -178,16 +183,9 @@ class TrainedModel:
         """What the model answers to tensors by input name, by output name: eagerly, or in whatever graph is traced."""
         import keras
 
-        structure = self.model.inputs[0] if isinstance(self.model, keras.Sequential) else self.model.input
-        feed = keras.tree.map_structure(lambda tensor: given[tensor.name], structure)
-        answers = self.model(feed, training=False)
-        match answers:
-            case dict():
-                return answers
-            case list() | tuple():
-                return dict(zip(self.output_names, answers, strict=True))
-            case _:
-                return dict(zip(self.output_names, [answers], strict=True))
+        structure = structure_of_inputs(self.model, tuple(spec.name for spec in self.inputs))
+        feed = keras.tree.map_structure(given.__getitem__, structure)
+        return named_outputs(self.model(feed, training=False), self.output_names)
 
 
 @contextmanager

@@ -15,6 +15,11 @@ def sentence_of(
     """The finding for a person: the layer, how much it is off by itself, and what it is taken for."""
     if not lines:
         return "No tensor of the artifact could be paired with a layer of the trained model."
+    if culprit is not None and first is None:
+        return (
+            f"The first layer that diverges is `{culprit.layer}`: the output is what the trained model has before its "
+            "last operation. All that the artifact does until there is right."
+        )
     if culprit is None or first is None:
         worst = max(lines, key=lambda line: line.isolated.relative or 0.0)
         off = [name for name, each in outputs.items() if each.problem is not None]

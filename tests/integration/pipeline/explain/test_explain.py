@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from export.saved_model_from_keras import saved_model_from_keras
 from export.tflite_from_saved_model import tflite_from_saved_model
 from pipeline.core.artifact import Artifact, Format, Precision
-from pipeline.core.signature import Tensors
+from pipeline.core.signature import Tensors, TensorSpec
 from pipeline.core.target import Session
 from pipeline.explain.explain import explain
 from pipeline.explain.explanation import Explanation
@@ -196,3 +197,41 @@ def test_nested_and_shared_layers_keep_their_names(edge: Session, tmp_path: Path
     assert {"half/wide", "half/thin", "half/wide (call 2)", "half/thin (call 2)", "choice"} <= {
         layer for line in healthy.lines for layer in line.layers
     }
+
+
+def test_a_model_written_by_hand_is_taken_apart_too(in_process: Session, tmp_path: Path) -> None:
+    """A subclassed model says neither what it takes nor how its layers follow each other."""
+    import keras
+    from keras import layers
+
+    class Doubting(keras.Model):  # type: ignore[misc]  # Keras ships no types
+        def __init__(self) -> None:
+            super().__init__(name="doubting")
+            self.first = layers.Dense(6, activation="relu", name="first")
+            self.last = layers.Dense(3, name="last")
+
+        def call(self, numbers: Any) -> Any:
+            hidden = self.first(numbers)
+            return self.last(hidden * 2.0 - keras.ops.mean(hidden, axis=-1, keepdims=True))
+
+    keras.utils.set_random_seed(2)
+    samples: Tensors = {"numbers": np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)}
+    model, other = Doubting(), Doubting()
+    for each in (model, other):
+        each(samples["numbers"])
+    other.set_weights(model.get_weights())
+    other.last.kernel.assign(other.last.kernel * 1.01)
+    spec = TensorSpec(name="numbers", dtype="float32", shape=(None, 5))
+    signature = saved_model_from_keras(
+        other,
+        into=tmp_path / "doubting",
+        version=1,
+        output_names=("scores",),
+        model_name="doubting",
+        warmup_samples={"numbers": samples["numbers"][:1]},
+        inputs=(spec,),
+    )
+    made = artifact("doubting", Format.SAVED_MODEL, Precision.FLOAT32, tmp_path / "doubting/1", signature)
+    explanation = explain(made, model=model, session=in_process, variant="", samples=samples)
+    assert explanation.first_divergent_layer == "last", explanation.sentence
+    assert "first" in {line.layer for line in explanation.lines if not line.out_of_line}

@@ -15,9 +15,14 @@ from tests.integration.exported import Exported
 _LOOK_FOR_SECONDS = 5.0
 
 
+def _reference(exported: Exported) -> Reference:
+    signature = exported.saved_model.signature
+    return Reference(model=exported.model, output_names=signature.output_names, inputs=signature.inputs)
+
+
 def test_the_gradient_leads_towards_a_tie(small: Exported) -> None:
     """Scores near a tie are where a small error changes the answer."""
-    reference = Reference(model=small.model, output_names=tuple(small.answers))
+    reference = _reference(small)
     before = reference.answers(small.samples)["probabilities"]
     (step,) = reference.towards_a_tie(small.samples).values()
     image = small.samples["image"] + 0.05 * np.sign(step)
@@ -30,7 +35,7 @@ def test_worse_inputs_than_the_test_split_has_are_found(
     small: Exported, small_tflite: Mapping[Precision, Artifact], edge: Session
 ) -> None:
     """The error on the test split would pass for the error."""
-    reference = Reference(model=small.model, output_names=tuple(small.answers))
+    reference = _reference(small)
     with edge.load(small_tflite[Precision.INT8], "") as runner:
         found = search(runner, reference, small.samples, seconds=_LOOK_FOR_SECONDS, seed=0)
     assert found.on_samples > 0
