@@ -225,8 +225,10 @@ def _layers_of(point: Point, found: _Found) -> tuple[str, ...]:
     """Whose work lies between the points before and this one, in order."""
     operation_at = {each.node.handle: each.operation for each in found.points}
     before = {operation_at[handle] for handle in found.graph.nearest(point.node.handle, found.handles)}
-    stops = frozenset(before - {point.operation})
-    made = [each.layer for each in found.trained.anatomy.between(point.operation, stops) if each.layer]
+    if point.operation in before:
+        # In the trained model nothing lies between: what the artifact does here was put in.
+        return (point.layer,)
+    made = [each.layer for each in found.trained.anatomy.between(point.operation, frozenset(before)) if each.layer]
     return tuple(dict.fromkeys([*made, point.layer]))
 
 

@@ -59,13 +59,22 @@ def named(case: Case, trained: TrainedModel, graph: ArtifactGraph) -> Named:
         return explained
     if (normalizing := _scaled(suspects, case, trained)) is not None:
         return Named(layer=normalizing, manner="affine")
-    return Named(layer=_likeliest(suspects, case), manner="values")
+    replaced = next(_replaced(suspects, trained, graph), None)
+    return Named(layer=replaced or _likeliest(suspects, case), manner="values")
 
 
 def _likeliest(suspects: Sequence[Layer], case: Case) -> str:
     kernels = [layer.name for layer in suspects if layer.kind.startswith(_KERNELS) or layer.kind.endswith("Conv2D")]
     weighted = [layer.name for layer in suspects if layer.weighted]
     return (kernels or weighted or [case.point.layer])[0]
+
+
+def _replaced(suspects: Sequence[Layer], trained: TrainedModel, graph: ArtifactGraph) -> Iterator[str]:
+    """Pooling layers, which converters fold into nothing, and of which the artifact has no operation."""
+    present = {layer.name for node in graph.nodes if (layer := owner(node, trained.anatomy)) is not None}
+    for layer in suspects:
+        if "Pooling" in layer.kind and layer.name not in present:
+            yield layer.name
 
 
 def _left_on(case: Case, trained: TrainedModel, graph: ArtifactGraph) -> Iterator[str]:
