@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 TRIPOINT := .venv/bin/tripoint
 
-.PHONY: help setup setup-dev demo test test-all check format unit bench bench-convert bench-serving bench-parity soak-serving fuzz-serving models faults mutate docs lock clean docker
+.PHONY: help setup setup-dev demo test test-all check format unit bench bench-convert bench-serving bench-parity soak-serving fuzz-serving models faults mutate corpus docs lock clean docker
 
 help: ## this menu
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -63,6 +63,9 @@ models: setup-dev docker ## every model of ours on every target: one table
 faults: setup-dev ## every deployment fault in real artifacts and runtimes, then 200 clean runs: build/faults/
 	.venv/bin/python -m tests.faults.bench
 	.venv/bin/python -m tests.faults.clean
+
+corpus: setup-dev ## other people's models, each on every target; CORPUS_ALL=1 for every member of keras.applications
+	.venv/bin/python -m tests.corpus $(if $(ONLY),--only '$(ONLY)') $(if $(QUICK),--quick)
 
 docker: ## a Docker daemon, when this is a machine where we may start one
 	@scripts/docker-daemon.sh || [ "$$TRIPOINT_STRICT" != 1 ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ from pipeline.core.signature import Tensors
 
 KERAS_FILE = "model.keras"
 SAVED_MODEL = "saved_model"
-SAMPLES = 24
-"""Rows asked of a model when nothing speaks for more: three batches of 7 and a shorter one."""
+SAMPLES = 32
+"""Rows of a model's samples: half of them are asked, integer quantization learns from the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,19 +22,18 @@ class CorpusModel:
     """One row of the corpus.
 
     `write` puts the model into an empty folder, as somebody else would have saved it, and returns its path; seeds are
-    set before. `samples` gives what every target is asked. `cannot` says, for patterns of cells
-    (`browser/*`, `edge/tflite-runtime float32`), which sentence explains why they cannot pass: a regular expression.
-    A cell that is not named there has to pass, and one that is named there must not.
+    set before. `samples` gives what every target is asked. `code` is the module whose classes the file needs, `beside`
+    are .tflite files that others made of the same model. What it cannot do stands in `limits.py`.
     """
 
     name: str
     hard_for: str
     write: Callable[[Path], Path]
     samples: Callable[[np.random.Generator], Tensors]
-    cannot: Mapping[str, str] = field(default_factory=dict)
-    custom_objects: str | None = None
+    code: str | None = None
     trust: bool = False
     signature: str | None = None
+    beside: tuple[Path, ...] = ()
 
 
 def keras_file(build: Callable[[], Any]) -> Callable[[Path], Path]:

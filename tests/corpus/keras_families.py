@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pipeline.core.signature import Tensors
 from tests.corpus.corpus_model import KERAS_FILE, CorpusModel
 
-_IMAGES = 16
+_IMAGES = 24
 _CLASSES = 20
 _SPREAD = 2.0
 
@@ -86,23 +86,23 @@ def _module(member: _Member) -> Any:
 
 
 def _samples(member: _Member, _: np.random.Generator) -> Tensors:
-    return {"image": _module(member).preprocess_input(_crops(member.pixels))}
+    return {"image": _module(member).preprocess_input(crops(member.pixels, count=_IMAGES))}
 
 
-def _crops(pixels: int) -> NDArray[np.float32]:
-    """Pieces of two photographs, of many sizes and places, as [images, pixels, pixels, 3] in 0..255."""
+def crops(pixels: int, *, count: int) -> NDArray[np.float32]:
+    """Pieces of two photographs, of many sizes and places, as [count, pixels, pixels, 3] in 0..255."""
     import tensorflow as tf
     from sklearn.datasets import load_sample_images
 
     random = np.random.default_rng(11)
-    crops = []
-    for position in range(_IMAGES):
+    pieces = []
+    for position in range(count):
         photograph = load_sample_images().images[position % 2]
         size = int(random.integers(pixels, 300))
         top, left = (int(random.integers(0, length - size)) for length in photograph.shape[:2])
         crop = photograph[top : top + size, left : left + size].astype(np.float32)
-        crops.append(tf.image.resize(crop, (pixels, pixels), antialias=True).numpy())
-    return np.stack(crops)
+        pieces.append(tf.image.resize(crop, (pixels, pixels), antialias=True).numpy())
+    return np.stack(pieces)
 
 
 def _write(member: _Member, folder: Path) -> Path:
@@ -161,14 +161,12 @@ def _spread_scores(network: Any, head: Any, images: NDArray[np.float32]) -> None
     """Scale and shift the last layer's scores: zero on average over the samples, and spread by `_SPREAD`."""
     import keras
 
-    linear: Callable[[Any], Any] = head.activation
+    activation: Callable[[Any], Any] = head.activation
     head.activation = keras.activations.linear
-    scores = keras.Model(network.input, head.output)
-    # Built anew, because the activation was part of the graph; the layer applied by hand gives the scores themselves.
+    # Applied by hand the layer gives its scores before the activation, which is part of the network's own graph.
     features = keras.Model(network.input, head.input).predict(images, verbose=0)
     values = np.asarray(head(features)).reshape(len(images), -1)
-    del scores
     factor = _SPREAD / np.maximum(values.std(axis=0), 1e-12)
     head.kernel.assign(np.asarray(head.kernel) * factor)
     head.bias.assign((np.asarray(head.bias) - values.mean(axis=0)) * factor)
-    head.activation = linear
+    head.activation = activation

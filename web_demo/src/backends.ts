@@ -3,6 +3,7 @@
 import {
   type KernelBackend,
   backend,
+  engine,
   env,
   getBackend,
   setBackend,
@@ -34,6 +35,13 @@ export async function activate(name: BackendName): Promise<void> {
   if (!started || current !== name) {
     throw new Error(`the ${name} backend does not start in this browser (TF.js would run on ${current})`);
   }
+}
+
+/** Lets the next `activate` start the backend anew, with memory of its own; for after a trap in its code. */
+export function forget(name: BackendName): void {
+  // TF.js would dispose of a backend that it removes, and forget how to make another.
+  const { registry } = engine() as unknown as { registry: Record<string, KernelBackend | undefined> };
+  registry[name] = undefined;
 }
 
 let wasmIsConfigured = false;

@@ -160,7 +160,7 @@ def _entry(name: str, hard_for: str, build: Any, samples: Any, *, own: bool = Fa
         hard_for=hard_for,
         write=keras_file(build),
         samples=samples,
-        custom_objects=_MODULE if own else None,
+        code=_MODULE if own else None,
     )
 
 

@@ -222,7 +222,7 @@ def _entry(name: str, hard_for: str, build: Any, samples: Any = None) -> CorpusM
         hard_for=hard_for,
         write=keras_file(build),
         samples=normal((6,)) if samples is None else samples,
-        custom_objects=_MODULE,
+        code=_MODULE,
     )
 
 

@@ -125,7 +125,7 @@ MODELS = (
         hard_for="a recurrent cell of somebody's own",
         write=keras_file(lambda: _sequence(layers.RNN(LeakyCell(4)))),
         samples=normal((_STEPS, _WIDTH)),
-        custom_objects=_MODULE,
+        code=_MODULE,
     ),
     CorpusModel(
         name="rnn-stateful",

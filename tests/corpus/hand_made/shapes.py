@@ -106,7 +106,7 @@ MODELS = (
         hard_for="a tensor without a single value inside",
         write=keras_file(_nothing),
         samples=normal((4,)),
-        custom_objects=_MODULE,
+        code=_MODULE,
     ),
     CorpusModel(
         name="fixed-batch",
@@ -119,6 +119,6 @@ MODELS = (
         hard_for="a batch that is folded into its sequences and back",
         write=keras_file(_reshaped),
         samples=normal((5, 6)),
-        custom_objects=_MODULE,
+        code=_MODULE,
     ),
 )

@@ -142,7 +142,7 @@ MODELS = (
         hard_for="an output that is the same for every sample",
         write=keras_file(_constant),
         samples=normal((4,)),
-        custom_objects=_MODULE,
+        code=_MODULE,
     ),
     CorpusModel(
         name="unused-input",
@@ -161,7 +161,7 @@ MODELS = (
         hard_for="a model that is a class, with a dictionary in and out",
         write=keras_file(_subclassed),
         samples=normal((4,), (3,), names=("a", "b")),
-        custom_objects=_MODULE,
+        code=_MODULE,
     ),
     CorpusModel(
         name="dictionary-keys",

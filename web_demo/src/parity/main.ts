@@ -1,6 +1,6 @@
 /** The parity page: does what the Python side asks, one instruction after the other, on the demo's own model runner. */
 
-import { contextIsLost, onContextLost } from '../backends';
+import { contextIsLost, forget, onContextLost } from '../backends';
 import { CONTEXT_LOST, type ModelRunner, loadModel } from '../model-runner';
 import { decode, encode } from '../safetensors';
 import type { HostTensor } from '../tensors';
@@ -59,16 +59,14 @@ async function converse(conversation: Conversation): Promise<never> {
       // Its first sign may be any error, such as a shader that does not compile; and nothing will run here again.
       if (await contextIsLost({ suspected: true })) throw new Error(CONTEXT_LOST, { cause: error });
       await conversation.fail(error, instruction.id);
-      if (error instanceof WebAssembly.RuntimeError) return await startedAnew();
+      if (error instanceof WebAssembly.RuntimeError) {
+        // The memory that the model's tensors lie in may hold anything: it is left, not tidied up.
+        loaded = null;
+        forget('wasm');
+      }
     }
     show('Waiting for the next instruction.');
   }
-}
-
-/** After a trap the memory of the wasm backend may hold anything, and what runs next would pay for it. */
-function startedAnew(): Promise<never> {
-  location.reload();
-  return new Promise(() => undefined);
 }
 
 const token = new URLSearchParams(location.search).get('token');
