@@ -146,14 +146,15 @@ MODELS = (
     ),
     CorpusModel(
         name="awkward-names",
+        # The samples use the names that the signature gives them.
         hard_for="names that are not ASCII, have blanks, dashes and dots",
         write=keras_file(_awkward),
-        samples=normal((3,), (3,), names=("Größe", "weight (kg)")),
+        samples=normal((3,), (3,), names=("Gr__e", "weight__kg_")),
     ),
     CorpusModel(
         name="unnamed",
         hard_for="inputs that nobody named",
         write=keras_file(_unnamed),
-        samples=normal((3,), (3,), names=("keras_tensor", "keras_tensor_1")),
+        samples=normal((3,), (3,), names=("input_layer", "input_layer_1")),
     ),
 )
