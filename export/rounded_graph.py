@@ -59,6 +59,20 @@ def with_weights(
     return changed
 
 
+def with_constants(graph: GraphToRound, rounded: Rounded) -> GraphToRound:
+    """The graph with every float32 constant rounded, biases and folded norms among them, as TF.js stores it."""
+    import tensorflow as tf
+
+    changed = _copied(graph)
+    rng = np.random.default_rng(_SEED)
+    for node in changed.graph.node:
+        if node.op == "Const" and node.attr["dtype"].type == tf.float32.as_datatype_enum:
+            value = _value(node)
+            if value.size:
+                _set(node, rounded(node, value, rng))
+    return changed
+
+
 def noisy(graph: GraphToRound, *, seed: int) -> GraphToRound:
     """The graph with the noise of float32 arithmetic in another order."""
     rng = np.random.default_rng(seed)

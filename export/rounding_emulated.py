@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.graph_to_round import GraphToRound
-from export.rounded_graph import noisy, roundings_by_node, to_float16, to_int8, to_levels, with_weights
+from export.rounded_graph import noisy, roundings_by_node, to_float16, to_int8, to_levels, with_constants, with_weights
 from pipeline.core.signature import Tensors
 
 _SEED = 7
@@ -55,8 +55,9 @@ def emulated(graph: GraphToRound, samples: Tensors) -> Rounding:
         moved={
             "float32": _worst([moved(noisy(graph, seed=seed)) for seed in (_SEED, _SEED + 1)]),
             "float16": moved(with_weights(graph, to_float16)),
-            "uint8": moved(with_weights(graph, to_levels(255))),
-            "uint16": moved(with_weights(graph, to_levels(65_535))),
+            "tfjs float16": moved(with_constants(graph, to_float16)),
+            "uint8": moved(with_constants(graph, to_levels(255))),
+            "uint16": moved(with_constants(graph, to_levels(65_535))),
             "int8": moved(int8),
             "int16x8": moved(with_weights(graph, to_int8, activation_bits=16, everything=True)),
             "dynamic": _dynamic(dynamic, samples, own, floats),

@@ -158,7 +158,7 @@ def _tolerances(cell: Cell, config: Config, facts: _Facts) -> dict[str, Toleranc
     if facts.profile is not None:
         line = line_of(cell.target.consumes, cell.precision)
         for output in facts.signature.output_names:
-            own = derived(line, cell.precision, output, facts.profile)
+            own = derived(line, cell.target.consumes, cell.precision, output, facts.profile)
             found |= {} if own is None else {output: own}
     return tolerances_for(
         cell.target.consumes,

@@ -12,9 +12,10 @@ from pipeline.core.signature import Tensors
 from pipeline.parity.tolerances import Tolerance
 
 
-def distance(want: NDArray[Any], got: NDArray[Any]) -> float:
+def distance(want: NDArray[Any], got: NDArray[Any], *, varies: float | None = None) -> float:
     """RMS error by how much `want` varies over its samples (first axis): 0 is equal, about 1.4 is unrelated.
 
+    `varies` is that measure where it is not to be taken from `want` itself.
     Infinite when shapes differ or the two are not finite in the same places. Of text, the share that is not equal.
     """
     if want.shape != got.shape or want.size == 0:
@@ -26,7 +27,7 @@ def distance(want: NDArray[Any], got: NDArray[Any]) -> float:
     if not np.array_equal(finite, np.isfinite(got)) or not np.array_equal(want[~finite], got[~finite], equal_nan=True):
         return math.inf
     error = np.where(finite, want, 0) - np.where(finite, got, 0)
-    return root_mean_square(error) / spread(want)
+    return root_mean_square(error) / (varies or spread(want))
 
 
 def distances(want: Tensors, got: Tensors) -> dict[str, float]:

@@ -6,8 +6,8 @@ tolerance asks, and clearly better than before. Several may do so; then the simp
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from pipeline.core.signature import Tensors
@@ -35,7 +35,8 @@ class Trial:
     """One experiment: were `cause` true, `got` would be `want`. Both by output; either side may be transformed.
 
     Numbers fitted to the answers are fitted on other rows than those compared here. `before` is the error to beat where
-    it is not that of the answers as they came.
+    it is not that of the answers as they came. `varies` says by output how much the reference varies, where `want` is
+    made of too few of its samples to show it.
     """
 
     cause: str
@@ -44,6 +45,7 @@ class Trial:
     got: Tensors
     freedom: Freedom = Freedom.NONE
     before: float | None = None
+    varies: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +59,7 @@ class Tried:
 
 def tried(trial: Trial, allowed: dict[str, float]) -> Tried:
     """The trial carried out. `allowed` has at least its outputs."""
-    found = {name: distance(want, trial.got[name]) for name, want in trial.want.items()}
+    found = {name: distance(want, trial.got[name], varies=trial.varies.get(name)) for name, want in trial.want.items()}
     worst = max(found, key=lambda name: found[name] / _at_least(allowed[name]))
     return Tried(trial=trial, after=found[worst], by_allowed=found[worst] / _at_least(allowed[worst]))
 

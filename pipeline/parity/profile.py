@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.core.artifact import CALIBRATED_PRECISIONS, Precision
+from pipeline.core.artifact import CALIBRATED_PRECISIONS, Format, Precision
 from pipeline.parity.findings import bound
 from pipeline.parity.tolerances import Tolerance
 from pipeline.parity.values import Value
@@ -82,14 +82,14 @@ def headroom(precision: Precision) -> float:
     return _CALIBRATED_HEADROOM if precision in CALIBRATED_PRECISIONS else HEADROOM
 
 
-def derived(line: Tolerance, precision: Precision, output: str, profile: Profile) -> Tolerance | None:
+def derived(line: Tolerance, kind: Format, precision: Precision, output: str, profile: Profile) -> Tolerance | None:
     """The line of the table with the model's own bounds of values; None where nothing was predicted.
 
     atol is the precision's headroom times the prediction, and never below one unit in the last place of the largest
     value; rtol allows the output itself four roundings. What asks about decisions and accuracy stays as in the table.
     """
     found = profile.outputs.get(output)
-    moved = None if found is None else found.moved.get(_emulated_as(precision))
+    moved = None if found is None else found.moved.get(_emulated_as(kind, precision))
     if found is None or moved is None:
         return None
     ulp, times = _epsilon(found.dtype), headroom(precision)
@@ -123,7 +123,10 @@ def rounded_up(value: float, digits: int = 2) -> float:
     return float(written.quantize(last, rounding=ROUND_CEILING))
 
 
-def _emulated_as(precision: Precision) -> str:
+def _emulated_as(kind: Format, precision: Precision) -> str:
+    if kind is Format.TFJS and precision is Precision.FLOAT16:
+        # TF.js narrows every constant, TFLite's converter the weights of products.
+        return f"{kind} {precision}"
     return str(Precision.INT8 if precision is Precision.INT8_IO else precision)
 
 

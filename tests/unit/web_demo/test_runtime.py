@@ -69,9 +69,13 @@ def test_settings_change_with_browser_and_page_and_with_nothing_else(executable:
 def test_settings_cost_next_to_nothing(executable: Path, dist: Path) -> None:
     """They are read for every `tripoint run` that has nothing to do."""
     (dist / "assets/large.wasm").write_bytes(bytes(4_000_000))
-    began = time.perf_counter()
-    Browser(executable=executable, page_dist=dist).settings()
-    assert time.perf_counter() - began < 0.05
+    took = []
+    for _ in range(5):
+        began = time.perf_counter()
+        Browser(executable=executable, page_dist=dist).settings()
+        took.append(time.perf_counter() - began)
+    # A browser that was started for its version would take longer than that even on an idle machine.
+    assert min(took) < 0.3
 
 
 def test_a_file_that_moves_changes_the_digest(dist: Path) -> None:

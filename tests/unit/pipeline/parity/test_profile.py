@@ -37,7 +37,7 @@ def profile(max_error: float = 1e-3, *, noise: float = 0.0, magnitude: float = 1
 def test_the_bounds_are_the_prediction_with_its_headroom() -> None:
     """Otherwise "derived" would be a word."""
     line = line_of(Format.TFLITE, Precision.FLOAT16)
-    found = derived(line, Precision.FLOAT16, "scores", profile(1.23e-3))
+    found = derived(line, Format.TFLITE, Precision.FLOAT16, "scores", profile(1.23e-3))
     assert found is not None
     assert found.atol == pytest.approx(3.7e-3)
     assert found.rtol == pytest.approx(4 * 2.0**-23, rel=0.01)
@@ -48,7 +48,9 @@ def test_the_bounds_are_the_prediction_with_its_headroom() -> None:
 
 def test_the_references_own_noise_is_a_floor() -> None:
     """Otherwise a model that hardly rounds would fail for the way in which its reference was computed."""
-    found = derived(line_of(Format.TFLITE, Precision.FLOAT32), Precision.FLOAT32, "scores", profile(1e-9, noise=1e-5))
+    found = derived(
+        line_of(Format.TFLITE, Precision.FLOAT32), Format.TFLITE, Precision.FLOAT32, "scores", profile(1e-9, noise=1e-5)
+    )
     assert found is not None
     assert found.atol == pytest.approx(3e-5, rel=0.05)
 
@@ -57,14 +59,16 @@ def test_the_references_own_noise_is_a_floor() -> None:
 def test_one_unit_in_the_last_place_of_the_largest_value_is_always_allowed(dtype: str, ulp: float) -> None:
     """Otherwise a graph that rounding does not move at all could never agree."""
     line = line_of(Format.TFJS, Precision.UINT8)
-    found = derived(line, Precision.UINT8, "scores", profile(0.0, magnitude=100.0, dtype=dtype))
+    found = derived(line, Format.TFJS, Precision.UINT8, "scores", profile(0.0, magnitude=100.0, dtype=dtype))
     assert found is not None
     assert 100 * ulp <= found.atol <= 110 * ulp
 
 
 def test_the_steps_of_int8_outputs_are_allowed_for() -> None:
     """Otherwise an artifact with integer outputs would fail for having them."""
-    found = derived(line_of(Format.TFLITE, Precision.INT8_IO), Precision.INT8_IO, "scores", profile(0.01))
+    found = derived(
+        line_of(Format.TFLITE, Precision.INT8_IO), Format.TFLITE, Precision.INT8_IO, "scores", profile(0.01)
+    )
     assert found is not None
     assert found.atol == pytest.approx(headroom(Precision.INT8_IO) * (0.01 + 1 / 255), rel=0.1)
 
@@ -72,8 +76,8 @@ def test_the_steps_of_int8_outputs_are_allowed_for() -> None:
 def test_what_was_not_tried_keeps_the_line_of_the_table() -> None:
     """Otherwise an output would be judged by nothing."""
     line = line_of(Format.TFJS, Precision.UINT16)
-    assert derived(line, Precision.UINT16, "scores", profile()) is None
-    assert derived(line, Precision.UINT8, "boxes", profile()) is None
+    assert derived(line, Format.TFJS, Precision.UINT16, "scores", profile()) is None
+    assert derived(line, Format.TFJS, Precision.UINT8, "boxes", profile()) is None
     found = tolerances_for(Format.TFJS, Precision.UINT16, {}, outputs=("scores",), derived={})
     assert found == {"scores": line}
 
