@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import golden, main_job
+from pipeline.cells import artifact_of, convert_step
 from pipeline.config import Config
 from pipeline.core.artifact import Artifact, Format, Precision
 from pipeline.core.errors import UsageError
 from pipeline.core.progress import Observer
 from pipeline.model_files import Known
-from pipeline.plan import artifact_of, convert_step
 from pipeline.store import Entry
 from pipeline.workflow import Ran, run_steps
 from web_demo.demo import DemoModel, serve_demo, write_static_site

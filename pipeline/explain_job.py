@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import golden, main_job, model_files, stages
+from pipeline.cells import Cell, artifact_of, cells
 from pipeline.config import Config
 from pipeline.core.artifact import Artifact, Precision
 from pipeline.core.errors import ConversionFailed, EnvironmentProblem, UsageError
@@ -26,7 +27,6 @@ from pipeline.explain.search import Found, search
 from pipeline.explain.sensitivity import Reference
 from pipeline.explain.write import write_explanation
 from pipeline.model_files import Known, ModelFile
-from pipeline.plan import Cell, artifact_of, cells
 from pipeline.store import disk_problems_named
 from pipeline.targets import targets
 from pipeline.workers import Workers, workers

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from pipeline import portable_golden
+from pipeline.cells import Cell, cells
 from pipeline.core.artifact import Artifact, Format
 from pipeline.core.errors import ExitStatus, TripointError, UsageError
 from pipeline.core.outcome import Errored, Outcome
@@ -25,7 +26,6 @@ from pipeline.parity.report.shown import shown_samples
 from pipeline.parity.report.text import render_text
 from pipeline.parity.report.write import write_report
 from pipeline.parity.row import Row, row_of
-from pipeline.plan import Cell, cells
 from pipeline.portable_golden import PortableGolden
 from pipeline.samples.wanted import batch_sizes_for
 from pipeline.targets import targets

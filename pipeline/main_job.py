@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from pipeline.adoption import Adopted
+from pipeline.cells import Cell
 from pipeline.config import Config, ExportConfig
 from pipeline.core.errors import ConversionFailed, ExitStatus, UsageError
 from pipeline.core.outcome import Errored
@@ -20,10 +21,11 @@ from pipeline.parity.report.report import Report
 from pipeline.parity.report.report_json import report_from_json
 from pipeline.parity.report.text import render_text
 from pipeline.parity.report.write import REPORT_JSON, write_report
-from pipeline.plan import PREFLIGHT, PROFILE, Cell, source_digest, training_settings
+from pipeline.plan import PREFLIGHT, PROFILE, training_settings
 from pipeline.preflighting import preflight_of_run, write_preflight
 from pipeline.release import publish
 from pipeline.reporting import report_of, write_evidence
+from pipeline.source_digest import source_digest
 from pipeline.standing import Standing
 from pipeline.steps import Result
 from pipeline.store import Entry, Recipe, Store

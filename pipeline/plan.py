@@ -5,51 +5,34 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, assert_never
 
 from pipeline import golden, stages
 from pipeline.adoption import ADOPT, Adopted, Beside
+from pipeline.cells import EXPORT, Cell, artifact_of, beside_step, convert_step, saved_model_folder
 from pipeline.config import Config
-from pipeline.core.artifact import CALIBRATED_PRECISIONS, Artifact, Format, Precision
+from pipeline.core.artifact import CALIBRATED_PRECISIONS, Format, Precision
 from pipeline.core.errors import ModelFailed
 from pipeline.core.signature import Signature
 from pipeline.core.target import Runtime, Session, Target
 from pipeline.model_files import Known, ModelFile
 from pipeline.parity import record
 from pipeline.samples.wanted import batch_sizes_for
+from pipeline.source_digest import source_digest
 from pipeline.stages import TrainSettings
 from pipeline.steps import Step
 from pipeline.store import Entry, Making, Recipe, Store
 from pipeline.workers import Workers
 
 TRAIN = "train"
-EXPORT = "export"
 PROFILE = "profile"
 PREFLIGHT = "preflight"
 TFJS_WORKER = "tfjs"
-_ROOT = Path(__file__).resolve().parent.parent
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """One line of the report: one artifact on one target, and the steps that make both."""
-
-    target: Target
-    precision: Precision
-    artifact_step: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.target.name} {self.precision}"
-
-    @property
-    def step(self) -> str:
-        return f"record {self.name}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -430,100 +413,6 @@ def _model_files(trained: Entry) -> list[str]:
     """The digests of what an export is made of: the trained model and its samples, or the SavedModel taken in."""
     parts = (stages.KERAS_FILE, stages.REPRESENTATIVE_FILE, f"{stages.SAVED_MODEL}/")
     return [digest for name, digest in sorted(trained.files.items()) if name.startswith(parts)]
-
-
-def beside_step(beside: Beside) -> str:
-    return f"beside {beside.name}"
-
-
-def cells_beside(targets: Sequence[Target], every: Sequence[Beside]) -> list[Cell]:
-    """Each published .tflite file on each target that runs such files, as lines of their own."""
-    return [
-        Cell(
-            target=replace(target, name=f"{target.name} {beside.name}"),
-            precision=beside.precision,
-            artifact_step=beside_step(beside),
-        )
-        for target in targets
-        if target.consumes is Format.TFLITE
-        for beside in every
-    ]
-
-
-def convert_step(kind: Format, precision: Precision) -> str:
-    return f"convert {kind} {precision}"
-
-
-def cells(targets: Sequence[Target], config: Config) -> list[Cell]:
-    """Every artifact on every target that consumes its format, in the order of the report."""
-    precisions: Mapping[Format, Sequence[Precision]] = {
-        Format.SAVED_MODEL: (Precision.FLOAT32,),
-        Format.TFLITE: config.convert.tflite,
-        Format.TFJS: config.convert.tfjs,
-    }
-    return [
-        Cell(
-            target=target,
-            precision=precision,
-            artifact_step=EXPORT if target.consumes is Format.SAVED_MODEL else convert_step(target.consumes, precision),
-        )
-        for target in targets
-        for precision in precisions[target.consumes]
-    ]
-
-
-def saved_model_folder(exported: Entry) -> Path:
-    """The version folder inside an export."""
-    return exported.path / str(exported.facts["version"])
-
-
-def artifact_of(kind: Format, precision: Precision, model: str, *, exported: Entry, made: Entry) -> Artifact:
-    """The artifact in a finished entry; `made` is its own, which for a SavedModel is the export itself."""
-    match kind:
-        case Format.SAVED_MODEL:
-            path = saved_model_folder(exported)
-        case Format.TFLITE:
-            path = made.path / str(made.facts["file"])
-        case Format.TFJS:
-            path = made.path
-        case Format.KERAS:
-            raise ValueError(f"{model}: the trained model is the reference, not a target")
-        case _:
-            assert_never(kind)
-    return Artifact(
-        model=model,
-        format=kind,
-        precision=precision,
-        path=path,
-        signature=Signature.from_json(exported.facts["signature"]),
-        digest=made.digest,
-        made_from=None if made is exported else exported.digest,
-        size_bytes=made.size_bytes,
-    )
-
-
-def source_digest(*relative: str) -> str:
-    """One SHA-256 (hex) over Python files of the project, and over all of those below folders of it."""
-    files = [file for name in relative for file in _python_files(_ROOT / name)]
-    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
-
-
-def _python_files(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    foreign = {"node_modules", ".venv", ".node"}
-    return sorted(
-        Path(folder, name)
-        for folder, _, names in _walk_without(path, foreign)
-        for name in names
-        if name.endswith(".py")
-    )
-
-
-def _walk_without(path: Path, foreign: set[str]) -> Iterator[tuple[str, list[str], list[str]]]:
-    for folder, below, names in os.walk(path):
-        below[:] = [name for name in below if name not in foreign]
-        yield folder, below, names
 
 
 def _runtime_sources(target: Target) -> list[str]:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from pipeline import main_job
 from pipeline.adoption import Adopted
+from pipeline.cells import Cell, artifact_of, cells
 from pipeline.config import Config
 from pipeline.core.artifact import Format
 from pipeline.core.errors import TargetFailed
 from pipeline.core.progress import Observer, nobody
 from pipeline.core.target import Runtime
 from pipeline.model_files import ModelFile
-from pipeline.plan import Cell, artifact_of, cells
 from pipeline.preflight.findings import Preflight, Trial
 from pipeline.preflighting import preflight_of
 from pipeline.store import Entry

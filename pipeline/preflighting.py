@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from export.inventory import Inventory
+from pipeline.cells import Cell
 from pipeline.config import Config
 from pipeline.core.artifact import Format
 from pipeline.core.outcome import Errored
 from pipeline.core.signature import Signature
-from pipeline.plan import PREFLIGHT, Cell
+from pipeline.plan import PREFLIGHT
 from pipeline.preflight.explain import inventory_in
 from pipeline.preflight.findings import Preflight, Trial
 from pipeline.preflight.judge import Asked, line_of, notes_on

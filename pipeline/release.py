@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline.cells import convert_step
 from pipeline.core.artifact import Format, Precision
-from pipeline.plan import convert_step
 from pipeline.store import Entry, disk_problems_named
 from pipeline.workflow import Ran
 

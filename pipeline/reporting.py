@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import evidence, golden, stages
+from pipeline.cells import Cell, artifact_of
 from pipeline.config import Config
 from pipeline.core.artifact import Artifact
 from pipeline.core.outcome import Errored, Recording
@@ -32,7 +33,7 @@ from pipeline.parity.report.report import (
 from pipeline.parity.report.shown import shown_samples
 from pipeline.parity.row import Row, row_of
 from pipeline.parity.tolerances import Tolerance, line_of, tolerances_for
-from pipeline.plan import PROFILE, Cell, artifact_of
+from pipeline.plan import PROFILE
 from pipeline.samples.wanted import batch_sizes_for
 from pipeline.store import Entry
 from pipeline.workflow import Ran

@@ -8,11 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipeline import golden, main_job
+from pipeline.cells import artifact_of
 from pipeline.config import Config
 from pipeline.core.artifact import Format, Precision
 from pipeline.core.progress import Observer
 from pipeline.model_files import Known
-from pipeline.plan import artifact_of
 from pipeline.workflow import Ran, run_steps
 from serving.foreground import Served, served
 from serving.runtime import EngineName, Server

@@ -16,11 +16,11 @@ from pathlib import Path
 import msgspec
 
 from edge.runtime import EdgeProcess
+from pipeline.cells import convert_step
 from pipeline.config import ModelConfig
 from pipeline.core.artifact import Format, Precision
 from pipeline.core.errors import UsageError
 from pipeline.core.progress import Observer, Progress
-from pipeline.plan import convert_step
 from pipeline.reporting import rows_of
 from pipeline.stages import KERAS_FILE
 from pipeline.standing import Standing, standing

@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias, assert_never
 
 from pipeline import stages
 from pipeline.adoption import ADOPT, Adopted
+from pipeline.cells import EXPORT, Cell, beside_step, cells, cells_beside
 from pipeline.config import Config
 from pipeline.core.artifact import Format, Precision
 from pipeline.core.errors import EnvironmentProblem, UsageError
@@ -23,18 +24,7 @@ from pipeline.core.target import Runtime, Session, Target
 from pipeline.lanes import LanesByStep, RuntimeLane, runtime_lanes
 from pipeline.model_files import Known
 from pipeline.parity import record
-from pipeline.plan import (
-    EXPORT,
-    PREFLIGHT,
-    PROFILE,
-    TFJS_WORKER,
-    TRAIN,
-    Cell,
-    Planner,
-    beside_step,
-    cells,
-    cells_beside,
-)
+from pipeline.plan import PREFLIGHT, PROFILE, TFJS_WORKER, TRAIN, Planner
 from pipeline.preflight.explain import explained, inventory_in
 from pipeline.stages import TrainSettings
 from pipeline.standing import Standing

@@ -15,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline import config, golden, main_job, model_files
+from pipeline.cells import Cell, artifact_of
 from pipeline.core.artifact import Artifact, Precision
 from pipeline.core.errors import ExitStatus, TargetFailed
 from pipeline.core.outcome import Errored, Outcome
@@ -28,7 +29,6 @@ from pipeline.parity.judge import Verdict, judge
 from pipeline.parity.row import Row, row_of
 from pipeline.parity.status import Error, Fail
 from pipeline.parity.tolerances import tolerances_for
-from pipeline.plan import Cell, artifact_of
 from pipeline.store import Entry
 from pipeline.workflow import Ran, run_steps
 from tests.integration.pipeline.project import Project
