@@ -37,7 +37,7 @@ def test_search_keeps_the_worst_inputs(finished: Project) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["explain", "digits", "edge/litert"], "name one: edge/litert float32"),
+        (["explain", "digits", "edge/litert"], "name one of them: edge/litert float32"),
         (["explain", "digits", "edge/nowhere", "int8"], "the targets are saved_model, server/rest"),
         (["explain", "digits", "server/rest"], "name saved_model instead"),
         (["repro", "digits", "saved_model", "--artifact", "nowhere"], "a .tflite file, a TF.js folder"),
