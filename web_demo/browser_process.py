@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,14 +53,53 @@ def page_open(
 
 
 def _until_done(drive: Coroutine[Any, Any, None], ending: _Ending, broke: Callable[[str], None]) -> None:
+    drivers: list[asyncio.SubprocessTransport] = []
     try:
-        asyncio.run(ending.awaited_with(drive))
+        with asyncio.Runner(loop_factory=lambda: _loop_that_notes(drivers)) as runner:
+            try:
+                runner.run(ending.awaited_with(drive))
+            finally:
+                runner.run(_buried(drivers))
     except asyncio.CancelledError:
         pass  # the end of the `with` block
     except Exception as error:  # noqa: BLE001  # Playwright raises plain Exception, too, when its driver is killed
         broke(f"the browser failed: {error}")
     finally:
         broke("the browser is closed")
+
+
+def _loop_that_notes(children: list[asyncio.SubprocessTransport]) -> asyncio.AbstractEventLoop:
+    """An event loop that adds every process that is started on it to `children`."""
+    loop = asyncio.new_event_loop()
+    start = loop.subprocess_exec
+
+    async def noted(*arguments: Any, **settings: Any) -> Any:
+        transport, protocol = await start(*arguments, **settings)
+        children.append(transport)
+        return transport, protocol
+
+    loop.subprocess_exec = noted  # type: ignore[method-assign]  # Playwright keeps its driver to itself
+    return loop
+
+
+async def _buried(drivers: Sequence[asyncio.SubprocessTransport]) -> None:
+    """Wait until the loop has heard that they ended; Playwright does not when it is cancelled or its driver killed.
+
+    A loop that is closed before leaves a process that nobody ever waits for.
+    """
+    deadline = time.monotonic() + _CLOSES_WITHIN_SECONDS
+    for driver in drivers:
+        asked = driver.get_pipe_transport(0)
+        while asked is not None and asked.is_closing() and driver.get_returncode() is None:
+            if time.monotonic() > deadline:
+                break
+            await asyncio.sleep(0.02)
+        # Kills it where it was never asked to end.
+        driver.close()
+        while driver.get_returncode() is None and time.monotonic() < deadline + 1:  # noqa: ASYNC110  # it has no event
+            await asyncio.sleep(0.02)
+    # Pipes are closed by callbacks.
+    await asyncio.sleep(0.02)
 
 
 def _wait_until_gone(profile: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import signal
@@ -19,6 +20,8 @@ import pytest
 from pipeline.core.errors import TargetFailed
 from tests.integration.web_demo.models import TestModel
 from tests.integration.web_demo.processes import Process, below, gone, with_argument
+from web_demo.browser_process import page_open
+from web_demo.executable import find_browser
 from web_demo.runtime import Browser
 
 NOTICED_WITHIN_SECONDS = 10.0
@@ -86,6 +89,21 @@ def test_a_crash_in_mid_run_is_told_at_once_and_leaves_nothing(
         with pytest.raises(TargetFailed, match=said):
             runner.run(digits.samples, batch_size=64)
     assert gone(str(tmp_path), within_seconds=GONE_WITHIN_SECONDS)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 0.3, 0.6])
+def test_a_browser_that_is_let_go_in_the_midst_of_its_start_leaves_no_driver(
+    browser: Browser, tmp_path: Path, seconds: float
+) -> None:
+    """A run that fails at once would leave one behind each time, and Python complains of it whenever it likes."""
+    executable = browser.executable or find_browser()
+    assert executable is not None
+    before = [process.pid for process in below(os.getpid()) if is_driver(process)]
+    with page_open("about:blank", executable=executable, headless=True, scratch=tmp_path, broke=print):
+        time.sleep(seconds)
+    assert [process.pid for process in below(os.getpid()) if is_driver(process)] == before
+    # pytest makes an error of what is collected unclosed.
+    gc.collect()
 
 
 def test_a_browser_that_dies_while_nobody_asks_is_told_at_the_next_question(
