@@ -74,7 +74,8 @@ class Workers:
         try:
             return future.result()
         except BrokenProcessPool:
-            process.join(_TERMINATE_WITHIN_SECONDS)
+            # The pool's own thread buries it. Asked by two at once, multiprocessing gives one of them 255.
+            executor.shutdown(wait=True)
             raise _died(process.exitcode, self._logs / f"{alone}.log") from None
         finally:
             self._forget(alone, executor)
