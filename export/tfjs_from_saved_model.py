@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -23,6 +23,7 @@ from export.tfjs_booleans import widen_booleans
 from export.tfjs_control_inputs import drop_control_inputs
 from export.tfjs_fused import take_fusions_apart
 from export.tfjs_graph import TfjsGraph, UnsupportedOperations, tfjs_graph
+from export.tfjs_one_hot import count_one_hot
 from export.tfjs_signature import named_after, signature_of_tfjs
 from export.tfjs_weights import read_weights, write_weights
 from pipeline.core.artifact import TFJS_PRECISIONS, Format, Precision
@@ -70,9 +71,10 @@ def tfjs_from_saved_model(
                 f"{label}: TF.js's converter refused the model: {' '.join(str(error).split()) or type(error).__name__}",
                 hint=_HINT,
             ) from error
-        model["modelTopology"] = _as_tfjs_runs_it(model["modelTopology"])
+        constants = dict(weights)
+        model["modelTopology"] = _as_tfjs_runs_it(model["modelTopology"], constants)
         check_kept(signature_of_tfjs(model["signature"], signature.name), signature, label=label)
-        _write(model, weights, into=into, precision=precision, keep_float=keep_float, label=label)
+        _write(model, constants.items(), into=into, precision=precision, keep_float=keep_float, label=label)
     return source.used
 
 
@@ -153,7 +155,7 @@ def _by_the_converter(folder: Path, scratch: Path, signature_name: str) -> _Mode
     return model, read_weights(scratch, model["weightsManifest"])
 
 
-def _as_tfjs_runs_it(topology: dict[str, Any]) -> dict[str, Any]:
+def _as_tfjs_runs_it(topology: dict[str, Any], weights: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     from google.protobuf import json_format
     from tensorflow.core.framework import graph_pb2
 
@@ -161,5 +163,6 @@ def _as_tfjs_runs_it(topology: dict[str, Any]) -> dict[str, Any]:
     take_fusions_apart(graph)
     drop_control_inputs(graph)
     widen_booleans(graph)
+    count_one_hot(graph, weights)
     converted: dict[str, Any] = json_format.MessageToDict(graph)
     return converted

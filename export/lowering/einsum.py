@@ -68,7 +68,7 @@ def _reshaped(tensor: Any, groups: Sequence[Sequence[str]], sizes: dict[str, Any
         return tensor
     shape = [math.prod(sizes[label] for label in group) for group in groups]
     unknown = [size for size in shape if not isinstance(size, int)]
-    if len(unknown) == 1 and 0 not in shape:
+    if len(unknown) == 1 and not any(isinstance(size, int) and size == 0 for size in shape):
         # One unknown size needs no computation at run time.
         shape = [size if isinstance(size, int) else -1 for size in shape]
     return tf.reshape(tensor, shape)

@@ -11,6 +11,7 @@ import pytest
 from export.tfjs_booleans import widen_booleans
 from export.tfjs_control_inputs import drop_control_inputs
 from export.tfjs_fused import take_fusions_apart
+from export.tfjs_one_hot import count_one_hot
 
 
 def _graph(*nodes: tuple[str, str, list[str]]) -> Any:
@@ -109,6 +110,21 @@ def test_numbers_are_left_alone() -> None:
     before = _lines(graph)
     widen_booleans(graph)
     assert _lines(graph) == before
+
+
+@pytest.mark.parametrize(("on", "changed"), [(1.0, True), (0.9, False)])
+def test_one_hot_rows_are_integers_where_they_can_be(on: float, changed: bool) -> None:  # noqa: FBT001
+    """Wasm writes the bits of integers into floats: a 1 reads as 1.4e-45, and the answer is wrong without a word."""
+    from tensorflow.core.framework import types_pb2
+
+    graph = _graph(*(("Const", name, []) for name in ("i", "n", "on", "off")), ("OneHot", "y", ["i", "n", "on", "off"]))
+    graph.node[4].attr["T"].type = types_pb2.DT_FLOAT
+    count_one_hot(graph, {"on": np.array(on, np.float32), "off": np.array(0, np.float32)})
+    made = {node.name: node for node in graph.node}
+    assert made["y"].op == ("Cast" if changed else "OneHot")
+    if changed:
+        assert made["y"].attr["DstT"].type == types_pb2.DT_FLOAT
+        assert made["y/whole"].attr["T"].type == types_pb2.DT_INT32
 
 
 def _booleans(operation: str, dtype: str) -> tuple[Any, Callable[[str], int]]:
