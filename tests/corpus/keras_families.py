@@ -143,8 +143,6 @@ def _spread_inside(network: Any, images: NDArray[np.float32]) -> None:
                 layer.momentum, normalized = 0.0, True
             case keras.layers.Dropout():
                 layer.rate = 0.0
-            case keras.layers.Normalization():
-                layer.adapt(images)
             case _ if type(layer).__name__ == "LayerScale":
                 # They start at 1e-6, so that a block at first does nothing.
                 layer.gamma.assign(np.full(layer.gamma.shape, 0.3, np.float32))

@@ -85,7 +85,7 @@ def as_markdown(result: CorpusResult) -> str:
     for model in result.models:
         shown = [_shown([cell for cell in model.cells if cell.name in names]) for names in groups.values()]
         if any(cell.name == ADOPTING for cell in model.cells):
-            shown[0] = model.cells[0].verdict.lower()
+            shown[:1] = [model.cells[0].verdict.lower()]
         lines.append(f"| {model.name} | {' | '.join(shown)} | {_kilobytes(model)} | {model.seconds:.0f} |")
     lines += ["", "Limits:", ""]
     for model in result.models:
