@@ -22,6 +22,16 @@ docs/tolerances.md has how far both were apart over trainings of the digits mode
 _CALIBRATED_HEADROOM = 5.0
 """Where the ranges of activations come from other samples than those that are asked."""
 
+_LEAST_STEP = {
+    Precision.FLOAT16: 2.0**-11,
+    Precision.DYNAMIC: 1 / 255,
+    Precision.INT8: 1 / 255,
+    Precision.INT8_IO: 1 / 255,
+    Precision.INT16X8: 1 / 65_535,
+}
+"""One step of TFLite's precisions, as a share of the output's largest value. Less is never predicted: its converter
+rounds more than the weights that the emulation knows, and stores the output itself in such steps.
+"""
 _OUTPUT_ULPS = 4
 _INT8_STEPS = 255
 
@@ -85,19 +95,22 @@ def headroom(precision: Precision) -> float:
 def derived(line: Tolerance, kind: Format, precision: Precision, output: str, profile: Profile) -> Tolerance | None:
     """The line of the table with the model's own bounds of values; None where nothing was predicted.
 
-    atol is the precision's headroom times the prediction, and never below one unit in the last place of the largest
-    value; rtol allows the output itself four roundings. What asks about decisions and accuracy stays as in the table.
+    atol is the precision's headroom times the prediction, which is at least one step of the precision, and never below
+    one unit in the last place of the largest value; where less than a step was predicted, the table's SQNR stands.
+    rtol allows the output itself four roundings. What asks about decisions and accuracy stays as in the table.
     """
     found = profile.outputs.get(output)
     moved = None if found is None else found.moved.get(_emulated_as(kind, precision))
     if found is None or moved is None:
         return None
     ulp, times = _epsilon(found.dtype), headroom(precision)
-    predicted = max(moved.max_error, found.noise, ulp * found.magnitude / times)
+    step = _LEAST_STEP.get(precision, 0.0) * found.magnitude if kind is Format.TFLITE else 0.0
+    predicted = max(moved.max_error, found.noise, ulp * found.magnitude / times, step)
     if precision is Precision.INT8_IO:
         # Inputs and outputs are rounded to the steps of the file as well.
         predicted += found.magnitude / _INT8_STEPS
-    sqnr = line.sqnr_db if moved.sqnr_db is None else math.floor(moved.sqnr_db - 20 * math.log10(times))
+    told = moved.sqnr_db is not None and moved.max_error >= step
+    sqnr = math.floor(moved.sqnr_db - 20 * math.log10(times)) if told and moved.sqnr_db is not None else line.sqnr_db
     operations = ", ".join(f"{count} {name}" for name, count in profile.operations.items())
     return msgspec.structs.replace(
         line,

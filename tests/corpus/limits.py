@@ -164,7 +164,6 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
         "browser/* *": r"depth of input .* must match input depth for filter",
     },
     "one-dimension": {
-        "edge/tflite-runtime dynamic": _NOISE,
         "edge/* int8": _DIFFERS,
     },
     "three-dimensions": {
@@ -172,14 +171,10 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
         "edge/* int8": _NOISE,
     },
     "three-dimensions-up": {
-        "edge/* float16": _DIFFERS,
         "browser/* *": r"TF\.js has no Conv3DBackpropInputV2",
     },
     "normalizations": {
-        "edge/* float16": _DIFFERS,
-        "edge/* dynamic": _NOISE,
-        "edge/* int8": _NOISE,
-        "browser/* float16": _DIFFERS,
+        "edge/* int8": _DIFFERS,
         "browser/* uint8": _DIFFERS,
     },
     "attention": {
@@ -302,9 +297,6 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
     },
     "nan-input": {
         "adopt": r"NaN or infinite",
-    },
-    "assertions": {
-        "edge/* int8": _DIFFERS,
     },
     "random-noise": {
         "saved_model *": _RANDOM,

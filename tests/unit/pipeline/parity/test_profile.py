@@ -64,6 +64,15 @@ def test_one_unit_in_the_last_place_of_the_largest_value_is_always_allowed(dtype
     assert 100 * ulp <= found.atol <= 110 * ulp
 
 
+def test_a_step_of_the_precision_is_always_allowed_and_the_noise_of_less_is_not_asked_for() -> None:
+    """A sound int8 file of a model without weights would fail: what is quantized there, the emulation does not know."""
+    line = line_of(Format.TFLITE, Precision.INT8)
+    found = derived(line, Format.TFLITE, Precision.INT8, "scores", profile(1e-7, magnitude=10.0))
+    assert found is not None
+    assert found.atol == pytest.approx(headroom(Precision.INT8) * 10 / 255, rel=0.1)
+    assert found.sqnr_db == line.sqnr_db
+
+
 def test_the_steps_of_int8_outputs_are_allowed_for() -> None:
     """Otherwise an artifact with integer outputs would fail for having them."""
     found = derived(
