@@ -203,12 +203,16 @@ def to_float16(_: Any, weight: Weight, __: np.random.Generator) -> Weight:
 
 
 def to_levels(steps: int) -> Rounded:
-    """As the TF.js converter rounds: evenly from the lowest to the highest value of the whole weight."""
+    """As the TF.js converter rounds: evenly over the range of the whole weight, moved so that zero is a level."""
 
     def rounded(_: Any, weight: Weight, __: np.random.Generator) -> Weight:
         low, high = float(weight.min()), float(weight.max())
         step = (high - low) / steps
-        return np.asarray(np.round((weight - low) / step) * step + low) if step > 0 else weight
+        if step == 0:
+            return weight
+        if low <= 0 <= high:
+            low = -round(-low / step) * step
+        return np.asarray(np.clip(np.round((weight - low) / step), 0, steps) * step + low)
 
     return rounded
 
