@@ -178,16 +178,12 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
         "browser/* uint8": _DIFFERS,
     },
     "attention": {
-        "edge/* float16": _DIFFERS,
-        "edge/tflite-runtime dynamic": _DIFFERS,
         "edge/* int8": _DIFFERS,
         "browser/wasm *": r"RuntimeError",
         "browser/webgl *": _NOISE,
         "browser/cpu *": _NOISE,
     },
     "activations": {
-        "edge/* float16": _DIFFERS,
-        "edge/* dynamic": _NOISE,
         "edge/tflite-runtime int8": r"does not load",
         "edge/litert int8": _NOISE,
         "browser/* *": r"TF\.js has no Softsign",
