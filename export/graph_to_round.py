@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from export.frozen_graph import FrozenGraph, FrozenSignature
 from pipeline.core.signature import Tensors
 
 _PASSES = ("pruning", "constfold", "arithmetic", "dependency", "constfold")
@@ -43,9 +44,12 @@ class GraphToRound:
         """Yield a function from samples to answers, for several calls."""
         import tensorflow as tf
 
+        # The graph is folded already: to optimize it again takes three times as long as to answer a few samples.
+        settings = tf.compat.v1.ConfigProto()
+        settings.graph_options.rewrite_options.disable_meta_optimizer = True
         with tf.Graph().as_default() as graph:
             tf.import_graph_def(self.graph, name="")
-            with tf.compat.v1.Session(graph=graph) as session:
+            with tf.compat.v1.Session(graph=graph, config=settings) as session:
 
                 def ask(samples: Tensors) -> dict[str, NDArray[Any]]:
                     feed = {tensor: samples[name] for name, tensor in self.inputs.items()}
@@ -63,29 +67,53 @@ class GraphToRound:
 
 
 def frozen(saved_model: Path, signature: str) -> GraphToRound:
-    """Freeze one signature and fold what is constant, as both converters do. Raises what TensorFlow raises."""
+    """Freeze one signature and fold what is constant, as both converters do. Raises what TensorFlow raises.
+
+    ValueError for a graph that cannot stand alone: it looks up tables, or has variables of TensorFlow 1.
+    """
+    source = FrozenSignature(saved_model, signature)
+    if not source.stands_alone:
+        raise ValueError("the graph does not hold all that it computes with: tables, or variables of TensorFlow 1")
+    whole: frozenset[str] = frozenset()
+    while True:
+        # Without the large constants, which every pass would copy: 20 times their size in memory.
+        small = source.frozen(whole=whole)
+        graph = _folded(small)
+        lost = small.large.lost(graph)
+        if not lost:
+            break
+        whole |= lost
+    for node in graph.node:
+        if small.large.holds(node):
+            _set_value(node, small.large.value(node))
+    return GraphToRound(
+        graph=graph,
+        inputs={name: tensor.name for name, tensor in small.inputs.items()},
+        outputs={name: tensor.name for name, tensor in small.outputs.items()},
+    )
+
+
+def _folded(small: FrozenGraph) -> Any:
     import tensorflow as tf
     from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
     from tensorflow.python.grappler import tf_optimizer
 
-    loaded = tf.saved_model.load(str(saved_model))
-    function = loaded.signatures[signature]
-    constant = convert_variables_to_constants_v2(function)
-    by_name = dict(function.structured_input_signature[1])
-    # Feeds keep the names of the signature's arguments; outputs come in the order of the sorted names.
-    inputs = {tensor.name.split(":")[0]: tensor.name for tensor in constant.inputs}
-    if set(inputs) != set(by_name):
-        raise ValueError(f"the frozen graph takes {sorted(inputs)}, the signature {sorted(by_name)}")
-    outputs = dict(zip(sorted(function.structured_outputs), (tensor.name for tensor in constant.outputs), strict=True))
-    meta = tf.compat.v1.train.export_meta_graph(graph_def=constant.graph.as_graph_def(), graph=constant.graph)
-    fetched = meta.collection_def["train_op"].node_list
-    fetched.value.extend([*inputs.values(), *outputs.values()])
+    with tf.Graph().as_default() as known:
+        tf.import_graph_def(small.graph, name="")
+    meta = tf.compat.v1.train.export_meta_graph(graph_def=small.graph, graph=known)
+    kept = [tensor.name for tensor in (*small.inputs.values(), *small.outputs.values())]
+    meta.collection_def["train_op"].node_list.value.extend(kept)
     config = config_pb2.ConfigProto()
     rewriting = config.graph_options.rewrite_options
     rewriting.optimizers.extend(_PASSES)
     rewriting.meta_optimizer_iterations = rewriter_config_pb2.RewriterConfig.ONE
-    return GraphToRound(graph=tf_optimizer.OptimizeGraph(config, meta), inputs=inputs, outputs=outputs)
+    return tf_optimizer.OptimizeGraph(config, meta)
+
+
+def _set_value(node: Any, value: NDArray[Any]) -> None:
+    import tensorflow as tf
+
+    node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
 
 
 def _maker(tensor: str) -> str:

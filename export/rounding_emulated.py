@@ -39,9 +39,11 @@ class Rounding:
     operations: Mapping[str, int]
 
 
-def emulated(graph: GraphToRound, samples: Tensors) -> Rounding:
-    """Try all precisions out on the samples. Outputs that are no floats are left out. Raises what TensorFlow raises."""
-    own = graph.answers(samples)
+def emulated(graph: GraphToRound, samples: Tensors, own: Tensors) -> Rounding:
+    """Try all precisions out on the samples, to which the graph itself answers `own`: all are answered ten times more.
+
+    Outputs that are no floats are left out. Raises what TensorFlow raises.
+    """
     operations = roundings_by_node(graph)
     floats = [name for name, array in own.items() if array.dtype.kind == "f"]
 
@@ -49,8 +51,7 @@ def emulated(graph: GraphToRound, samples: Tensors) -> Rounding:
         got = changed.answers(subset)
         return {name: _moved(beside[name], got[name]) for name in floats}
 
-    int8 = with_weights(graph, to_int8, activation_bits=8, everything=True)
-    dynamic = with_weights(graph, to_int8, activation_bits=8, smallest=_SMALLEST_QUANTIZED)
+    # One changed graph at a time: each holds all weights, and TensorFlow copies them for its session.
     return Rounding(
         moved={
             "float32": _worst([moved(noisy(graph, seed=seed)) for seed in (_SEED, _SEED + 1)]),
@@ -58,9 +59,11 @@ def emulated(graph: GraphToRound, samples: Tensors) -> Rounding:
             "tfjs float16": moved(with_constants(graph, to_float16)),
             "uint8": moved(with_constants(graph, to_levels(255))),
             "uint16": moved(with_constants(graph, to_levels(65_535))),
-            "int8": moved(int8),
+            "int8": moved(with_weights(graph, to_int8, activation_bits=8, everything=True)),
             "int16x8": moved(with_weights(graph, to_int8, activation_bits=16, everything=True)),
-            "dynamic": _dynamic(dynamic, samples, own, floats),
+            "dynamic": _dynamic(
+                with_weights(graph, to_int8, activation_bits=8, smallest=_SMALLEST_QUANTIZED), samples, own, floats
+            ),
         },
         worst_case_ulps=sum(count for _, _, count in operations),
         operations=_counted([op for _, op, count in operations if count]),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass
+from concurrent.futures import TimeoutError as StillRunning
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from pipeline.diagnosis.by_answers import diagnosed_by_answers
 from pipeline.diagnosis.by_model import Surroundings
 from pipeline.diagnosis.case import Case
 from pipeline.diagnosis.diagnose import diagnosed_error, diagnosed_further, is_settled
+from pipeline.diagnosis.distance import worst_distance
 from pipeline.golden import Golden
 from pipeline.model_files import ModelFile
 from pipeline.parity.diagnosis import UNKNOWN, Diagnosis
@@ -29,8 +31,17 @@ from pipeline.parity.row import Row
 from pipeline.parity.status import Error, Fail
 from pipeline.plan import TRAIN
 from pipeline.store import Store
-from pipeline.workers import workers
+from pipeline.workers import Workers, workers
 from pipeline.workflow import Ran
+
+_WORKER = "diagnosis"
+_ROW_SECONDS = 60.0
+_RUN_SECONDS = 180.0
+"""What all rows of a run may take together: a large model that fails everywhere would else take minutes for each."""
+_GRACE_SECONDS = 30.0
+"""How much longer an experiment that is under way may take. A single call compiles for minutes in some models."""
+_ALIKE = 0.1
+"""Answers so much nearer to one another than to the reference are wrong for the same reason."""
 
 
 def with_causes(
@@ -39,8 +50,9 @@ def with_causes(
     """The rows, each that fails or broke with its diagnosis. All are of the run's cells, in their order."""
     if not any(isinstance(row.status, (Fail, Error)) for row in rows):
         return tuple(rows)
+    failing = sum(isinstance(row.status, (Fail, Error)) for row in rows)
     with workers(logs=config.store_path / model / "logs", observer=nobody) as crew:
-        search = _Search(ran=ran, config=config, model=model, kept=kept, executor=lambda: crew.executor("diagnosis"))
+        search = _Search(ran=ran, config=config, model=model, kept=kept, crew=crew, rows_left=failing)
         return tuple(
             msgspec.structs.replace(row, diagnosis=search.cause(row, ran.outcome(cell), artifact))
             if isinstance(row.status, (Fail, Error))
@@ -56,38 +68,85 @@ def _knowing(file: ModelFile | None, experiment: Callable[..., Diagnosis], *give
     return experiment(*given)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Explained:
+    """A row whose cause was looked for in its artifact, with what it answered."""
+
+    label: str
+    digest: str
+    case: Case
+    diagnosis: Diagnosis
+
+
+@dataclass(kw_only=True)
 class _Search:
-    """What all rows of a run have in common. `executor` starts the worker that has TensorFlow, when it is needed."""
+    """What all rows of a run have in common, and how much time is left. `crew` has TensorFlow, when it is needed."""
 
     ran: Ran
     config: Config
     model: str
     kept: Golden
-    executor: Callable[[], Executor]
+    crew: Workers
+    rows_left: int
+    _seconds_left: float = _RUN_SECONDS
+    _explained: list[_Explained] = field(default_factory=list)
 
     def cause(self, row: Row, outcome: Outcome, artifact: Artifact | None) -> Diagnosis | None:
+        """The row's diagnosis. Each row may take its share of the time that is left, so that none takes it all."""
+        share = min(_ROW_SECONDS, self._seconds_left / max(self.rows_left, 1))
+        self.rows_left -= 1
         match outcome:
             case Skipped():
                 return None
             case Errored(problem=problem):
                 if artifact is None:
                     return None
-                return self._in_worker(0, diagnosed_error, problem, artifact, self._trained, self.kept.inputs)
+                unknown = Diagnosis(cause=UNKNOWN, sentence="no known cause fits")
+                given = (problem, artifact, self._trained, self.kept.inputs)
+                return self._in_worker(share, unknown, diagnosed_error, *given)
             case Recording():
                 case = self._case(row, outcome)
                 by_answers = diagnosed_by_answers(case)
                 if is_settled(by_answers) or self._trained is None:
                     return by_answers
-                surroundings = Surroundings(trained=self._trained, artifact=artifact, others=self._other_models)
-                return self._in_worker(by_answers.tried, diagnosed_further, by_answers, case, surroundings)
+                surroundings = Surroundings(
+                    trained=self._trained, artifact=artifact, others=self._other_models, within_seconds=share
+                )
+                return self._as_before(case, artifact) or self._further(row.label, case, by_answers, surroundings)
 
-    def _in_worker(self, tried: int, experiment: Callable[..., Diagnosis], *given: object) -> Diagnosis:
+    def _as_before(self, case: Case, artifact: Artifact | None) -> Diagnosis | None:
+        """The cause of an earlier row whose target answers just as wrongly from the same files."""
+        for one in self._explained:
+            if artifact is not None and artifact.digest == one.digest and _alike(case, one.case):
+                sentence = f"{one.diagnosis.sentence}; {one.label} answers the same from the same files"
+                return msgspec.structs.replace(one.diagnosis, sentence=sentence)
+        return None
+
+    def _further(self, label: str, case: Case, by_answers: Diagnosis, surroundings: Surroundings) -> Diagnosis:
+        given = (by_answers, case, surroundings)
+        found = self._in_worker(surroundings.within_seconds, by_answers, diagnosed_further, *given)
+        if surroundings.artifact is not None:
+            digest = surroundings.artifact.digest
+            self._explained.append(_Explained(label=label, digest=digest, case=case, diagnosis=found))
+        return found
+
+    def _in_worker(
+        self, share: float, otherwise: Diagnosis, experiment: Callable[..., Diagnosis], *given: object
+    ) -> Diagnosis:
+        """What the experiment finds, or `otherwise` with the reason why it found nothing. A verdict is never lost."""
+        started = time.monotonic()
+        call = self.crew.executor(_WORKER).submit(_knowing, self._own_file, experiment, *given)
         try:
-            return self.executor().submit(_knowing, self._own_file, experiment, *given).result()
+            return call.result(timeout=share + _GRACE_SECONDS)
+        except StillRunning:
+            problem = f"the experiments were stopped: one of them took more than {share + _GRACE_SECONDS:.0f} s"
         except Exception as error:  # noqa: BLE001  # a verdict must not be lost over the search for its cause
             problem = f"the experiments broke off: {type(error).__name__}: {error}"
-            return Diagnosis(cause=UNKNOWN, sentence=problem, tried=tried)
+        finally:
+            self._seconds_left = max(self._seconds_left - (time.monotonic() - started), 0.0)
+        # A process that died, or that goes on, serves no other row.
+        self.crew.end(_WORKER)
+        return msgspec.structs.replace(otherwise, sentence=f"{otherwise.sentence}; {problem}")
 
     @property
     def _own_file(self) -> ModelFile | None:
@@ -142,6 +201,17 @@ def asked_again(row: Row) -> tuple[Finding, ...]:
     """What repeating questions has found."""
     comparison = row.comparison
     return () if comparison is None else tuple(found for line in comparison.repeats for found in line.findings)
+
+
+def _alike(case: Case, other: Case) -> bool:
+    """Whether the answers to both agree much better with one another than with the reference, at every batch size."""
+    if case.answers.keys() != other.answers.keys():
+        return False
+    return all(
+        worst_distance(case.answers[size], other.answers[size])
+        <= _ALIKE * worst_distance(case.want, case.answers[size])
+        for size in case.answers
+    )
 
 
 def _same(left: Tensors, right: Tensors) -> bool:

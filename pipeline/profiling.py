@@ -13,6 +13,10 @@ from pipeline.parity.profile import OutputProfile, Predicted, Profile
 
 _MOST_SAMPLES = 512
 _MOST_BYTES = 16 << 20
+_LEAST_SAMPLES = 4
+_WITHIN_SECONDS = 60.0
+_TIMES_ASKED = 10
+"""How often `emulated` has every sample answered, once for each precision and twice for float32."""
 
 
 def chosen_rows(inputs: Tensors) -> NDArray[np.int64]:
@@ -23,8 +27,21 @@ def chosen_rows(inputs: Tensors) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, count - 1, most).round().astype(np.int64))
 
 
-def profile_of(rounding: Rounding, own: Tensors, reference: Tensors) -> Profile:
-    """`own` is what the graph answered unchanged, `reference` what the trained model did, both to the same samples."""
+def affordable(count: int, seconds: float) -> NDArray[np.int64]:
+    """Evenly spaced ones of `count` samples, which the graph took so long to answer once: no more than a minute takes.
+
+    Of a large model that is few, but always four.
+    """
+    most = int(count * _WITHIN_SECONDS / max(_TIMES_ASKED * seconds, 1e-9))
+    chosen = min(count, max(most, _LEAST_SAMPLES))
+    return np.unique(np.linspace(0, count - 1, chosen).round().astype(np.int64))
+
+
+def profile_of(rounding: Rounding, own: Tensors, reference: Tensors, *, left_out: int = 0) -> Profile:
+    """`own` is what the graph answered unchanged, `reference` what the trained model did, both to the same samples.
+
+    `left_out` says how many more would have taken too long.
+    """
     outputs = {}
     for name in next(iter(rounding.moved.values())):
         distance = np.abs(own[name].astype(np.float64) - reference[name].astype(np.float64))
@@ -46,4 +63,5 @@ def profile_of(rounding: Rounding, own: Tensors, reference: Tensors) -> Profile:
         operations=dict(rounding.operations),
         worst_case_ulps=rounding.worst_case_ulps,
         samples=sample_count(reference),
+        left_out=left_out,
     )

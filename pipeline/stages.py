@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -236,7 +237,7 @@ def profile_into(folder: Path, saved_model: Path, *, signature: str, trained: Pa
 
     from export.graph_to_round import frozen
     from export.rounding_emulated import emulated
-    from pipeline.profiling import chosen_rows, profile_of
+    from pipeline.profiling import affordable, chosen_rows, profile_of
 
     kept = golden.load(trained / golden.GOLDEN_FILE)
     rows = chosen_rows(kept.inputs)
@@ -245,8 +246,13 @@ def profile_into(folder: Path, saved_model: Path, *, signature: str, trained: Pa
     try:
         graph = frozen(saved_model, signature)
         _refuse_too_large(graph)
-        reference = {name: array[rows] for name, array in kept.reference.items()}
-        found = profile_of(emulated(graph, inputs), graph.answers(inputs), reference)
+        started = time.perf_counter()
+        own = graph.answers(inputs)
+        tried = affordable(len(rows), time.perf_counter() - started)
+        reference = {name: array[rows[tried]] for name, array in kept.reference.items()}
+        inputs, own = ({name: array[tried] for name, array in tensors.items()} for tensors in (inputs, own))
+        rounding = emulated(graph, inputs, own)
+        found = profile_of(rounding, own, reference, left_out=len(rows) - len(tried))
     except (ValueError, TypeError, KeyError, RuntimeError, NotImplementedError, tf.errors.OpError) as error:
         found = profile.NoProfile(unavailable=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
     profile.save(found, folder / profile.PROFILE_FILE)

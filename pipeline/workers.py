@@ -89,6 +89,13 @@ class Workers:
                 del self._executors[name]
         executor.shutdown(wait=False)
 
+    def end(self, name: str) -> None:
+        """Stop the executor of that name, whatever it does; the next call makes a new one. May be repeated."""
+        with self._lock:
+            executor = self._executors.pop(name, None)
+        if executor is not None:
+            _stop(executor)
+
     def executor(self, name: str, *, processes: int = 1) -> ProcessPoolExecutor:
         """The executor of that name, made at the first call; what its processes print goes to `<logs>/<name>.log`."""
         with self._lock:

@@ -5,6 +5,7 @@ It needs TensorFlow, so it is called in a worker.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -33,7 +34,10 @@ _ZOOMS = 14
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What the experiments are made with. `others` are trained models by what they are called."""
+    """What the experiments are made with. `others` are trained models by what they are called.
+
+    After `within_seconds` no experiment is begun any more; one that is under way is not cut off.
+    """
 
     trained: Path
     artifact: Artifact | None = None
@@ -42,9 +46,13 @@ class Surroundings:
 
 
 def diagnosed_by_model(case: Case, surroundings: Surroundings) -> Diagnosis:
-    """The cause that explains the answers, or the unknown one, which says when time ran out before all were tried."""
+    """The cause that explains the answers, or the unknown one, which says when time ran out before all was tried.
+
+    The time begins here, so that loading a large model counts.
+    """
     import keras
 
+    ends_at = time.monotonic() + surroundings.within_seconds
     model = keras.models.load_model(surroundings.trained, compile=False)
     case = case.first(_ROWS)
     before = max(case.distances_at(case.batch_size).values())
@@ -52,15 +60,17 @@ def diagnosed_by_model(case: Case, surroundings: Surroundings) -> Diagnosis:
         case=case,
         model=model,
         before=before,
-        ends_at=time.monotonic() + surroundings.within_seconds,
+        ends_at=ends_at,
         limits=_limits(model, case, surroundings.artifact),
     )
-    if surroundings.artifact is not None:
+    if surroundings.artifact is not None and not bench.late:
         plain = by_file.fact(surroundings.artifact, Graph(model, tuple(case.want), case.inputs), case.inputs)
         if plain is not None:
             return plain
     tested: list[Tried] = []
     for stage in (_weights, _ranges, _inputs, _layers, _batches, _others):
+        if bench.late:
+            break
         found = [bench.carried_out(trial) for trial in stage(bench, surroundings)]
         tested += found
         # Weights are read from the file, so what they explain needs no other explanation.
@@ -70,18 +80,13 @@ def diagnosed_by_model(case: Case, surroundings: Surroundings) -> Diagnosis:
     passed_over = bench.screened.count(False)
     diagnosis = named(tested, before=before)
     diagnosis = msgspec.structs.replace(diagnosis, tried=diagnosis.tried + passed_over)
-    if diagnosis.cause == UNKNOWN:
+    if diagnosis.cause == UNKNOWN and not bench.late:
         drawn = training_mode.by_draws(case, model, tuple(case.want), before=before)
         if drawn is not None:
             return drawn
-        if bench.late:
-            return Diagnosis(
-                cause=UNKNOWN,
-                sentence=f"{diagnosis.sentence}; not all was tried in {surroundings.within_seconds:g} s",
-                error_before=diagnosis.error_before,
-                error_after=diagnosis.error_after,
-                tried=diagnosis.tried,
-            )
+    if bench.late:
+        cut_short = f"{diagnosis.sentence}; not all was tried in {surroundings.within_seconds:.0f} s"
+        return msgspec.structs.replace(diagnosis, sentence=cut_short)
     return diagnosis
 
 
@@ -186,7 +191,11 @@ def _inputs(bench: _Bench, _: Surroundings) -> Iterator[Trial]:
         graph.feed(samples)
         return graph.answers()
 
-    candidates = [scaled for name in case.inputs if (scaled := _fitted_scale(bench, few, name, answers_to)) is not None]
+    candidates = [
+        scaled
+        for name in case.inputs
+        if not bench.late and (scaled := _fitted_scale(bench, few, name, answers_to)) is not None
+    ]
     whole = graph
     for changed in [*inputs.changes(case.inputs), *candidates]:
         if bench.late:
@@ -206,12 +215,17 @@ def _inputs(bench: _Bench, _: Surroundings) -> Iterator[Trial]:
 def _fitted_scale(
     bench: _Bench, few: Tensors, name: str, answers_to: Callable[[Tensors], Tensors]
 ) -> inputs.Changed | None:
-    """The factor on one input that brings the answers nearest, when it brings them much nearer."""
+    """The factor on one input that brings the answers nearest, when it brings them much nearer.
+
+    None, too, when time runs out before it is found.
+    """
     if few[name].dtype.kind != "f":
         return None
     got = bench.few(bench.case.got)
 
     def off(power: float) -> float:
+        if bench.late:
+            return math.inf
         changed = {**few, name: (few[name] * 2.0**power).astype(few[name].dtype)}
         return worst_distance(answers_to(changed), got)
 

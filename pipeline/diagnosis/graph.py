@@ -51,6 +51,7 @@ class Graph:
             for node in depths[depth]
             if node.operation is not None and not node.is_input
         ]
+        self._calls = {number: _traced_where_slow(node.operation) for number, node in enumerate(self._nodes)}
         self._values: dict[int, Any] = {}
         self.feed(samples)
 
@@ -93,7 +94,7 @@ class Graph:
 
         for number, node in enumerate(self._nodes[start:], start=start):
             args, kwargs = node.arguments.fill_in(values)
-            answer = changes.get(number, node.operation)(*args, **kwargs)
+            answer = changes.get(number, self._calls[number])(*args, **kwargs)
             ends = self._limits.get(node.operation.name)
             for tensor, value in zip(node.outputs, tree.flatten(answer), strict=True):
                 values[id(tensor)] = value if ends is None else ops.clip(value, *ends)
@@ -103,3 +104,17 @@ class Graph:
         names = tuple(structure) if isinstance(structure, dict) else self._outputs
         tensors = structure.values() if isinstance(structure, dict) else self._function.outputs
         return {name: np.asarray(values[id(tensor)]) for name, tensor in zip(names, tensors, strict=True)}
+
+
+def _traced_where_slow(operation: Any) -> Call:
+    """The operation as a graph of its own where calling it takes long: a model within the model, a grouped convolution.
+
+    Keras compiles each grouped convolution anew, with XLA, at every call outside of a graph: minutes for one answer of
+    a ConvNeXt.
+    """
+    import keras
+    import tensorflow as tf
+
+    slow = isinstance(operation, keras.Model) or getattr(operation, "groups", 1) != 1
+    traced: Call = tf.function(operation) if slow else operation
+    return traced

@@ -26,30 +26,7 @@ _INTACT_BELOW = 0.5
 _FOREIGN_ABOVE = 0.5
 # A normalization that is not folded has its scale, shift, mean and variance.
 _UNFOLDED_VECTORS = 4
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Compared:
-    """A weight of the trained model beside what the artifact holds in its place, in Keras' layout.
-
-    `off` says which values differ beyond rounding. Folded weights are compared as they are folded; `unfolded` is what
-    the variable itself would have to be.
-    """
-
-    layer: str
-    variable: Any
-    want: Floats
-    found: Floats
-    off: NDArray[np.bool_]
-    unfolded: Floats
-
-    @property
-    def label(self) -> str:
-        return f"{self.layer}/{self.variable.name}"
-
-    @property
-    def share_off(self) -> float:
-        return float(np.mean(self.off))
+_LOOKED_AT = 4096
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,8 +43,49 @@ class _Sought:
         return not (np.isscalar(self.factor) and self.factor == 1.0 and np.isscalar(self.offset))
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.variable.shape)
+
+    @property
     def values(self) -> Floats:
-        return np.asarray(np.asarray(self.variable, np.float64) * self.factor + self.offset)
+        plain = np.asarray(self.variable, np.float64)
+        return np.asarray(plain * self.factor + self.offset) if self.is_folded else plain
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Compared:
+    """A weight of the trained model beside what the artifact holds in its place, in Keras' layout.
+
+    `off` says which values differ beyond rounding. Folded weights are compared as they are folded. What can be had from
+    the variable is not kept: of a large model that would be several times its size.
+    """
+
+    sought: _Sought
+    found: Floats
+    off: NDArray[np.bool_]
+
+    @property
+    def variable(self) -> Any:
+        return self.sought.variable
+
+    @property
+    def want(self) -> Floats:
+        """What the artifact should hold."""
+        return self.sought.values
+
+    @property
+    def unfolded(self) -> Floats:
+        """What the variable itself would have to be for the artifact to hold what it does."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            return np.asarray((self.found - self.sought.offset) / self.sought.factor)
+
+    @property
+    def label(self) -> str:
+        return f"{self.sought.layer}/{self.variable.name}"
+
+    @property
+    def share_off(self) -> float:
+        return float(np.mean(self.off))
 
 
 def compared(graph: Graph, held: Sequence[Held], *, all_foreign: bool = False) -> list[Compared]:
@@ -76,20 +94,22 @@ def compared(graph: Graph, held: Sequence[Held], *, all_foreign: bool = False) -
     With `all_foreign` the artifact is taken to hold another training's weights, which need not be like any.
     """
     folded = _folded(graph, held) if all_foreign else frozenset()
+    seeking = [sought for sought in _sought(graph) if sought.layer not in folded or sought.is_folded]
     options = sorted(
         (
-            (_unlikeness(sought.values, values), position, index, values, step, sought)
-            for position, sought in enumerate(_sought(graph))
-            if sought.layer not in folded or sought.is_folded
+            (_unlikeness(few, _few(values)), position, index, values, step)
+            for position, sought in enumerate(seeking)
+            for few in [_few(sought.values)]
             for index, one in enumerate(held)
-            for values, step in _layouts(one, sought.values.shape)
+            for values, step in _layouts(one, sought.shape)
         ),
         key=lambda option: option[:3],
     )
     placed: set[str] = set()
     taken: set[int] = set()
     found = []
-    for unlikeness, _, index, values, step, sought in options:
+    for unlikeness, position, index, values, step in options:
+        sought = seeking[position]
         # Biases and averages that were folded away have no match at all, and look like any other vector.
         foreign = not all_foreign and values.ndim == 1 and unlikeness > _FOREIGN_ABOVE
         if sought.variable.path in placed or index in taken or foreign:
@@ -99,11 +119,7 @@ def compared(graph: Graph, held: Sequence[Held], *, all_foreign: bool = False) -
         want = sought.values
         limit = _STEPS_ALLOWED * step + _SAME_WITHIN * np.maximum(np.abs(want), float(np.abs(want).max()))
         with np.errstate(invalid="ignore", over="ignore"):
-            off = ~(np.abs(want - values) <= limit)
-            unfolded = (values - sought.offset) / sought.factor
-        found.append(
-            Compared(layer=sought.layer, variable=sought.variable, want=want, found=values, off=off, unfolded=unfolded)
-        )
+            found.append(Compared(sought=sought, found=values, off=~(np.abs(want - values) <= limit)))
     return found
 
 
@@ -148,6 +164,12 @@ def _layouts(held: Held, shape: tuple[int, ...]) -> Iterator[tuple[Floats, Float
         if turned.shape == shape:
             step = held.step.transpose(order) if isinstance(held.step, np.ndarray) and held.step.ndim else held.step
             yield turned, step
+
+
+def _few(values: Floats) -> Floats:
+    """Values from all over a weight: every pair of a shape is looked at, and a large model has dozens of a shape."""
+    flat = np.unique(np.linspace(0, values.size - 1, min(values.size, _LOOKED_AT)).astype(np.int64))
+    return np.asarray(values[np.unravel_index(flat, values.shape)])
 
 
 def _unlikeness(want: Floats, got: Floats) -> float:

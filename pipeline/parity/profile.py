@@ -59,13 +59,15 @@ class OutputProfile(Value, frozen=True):
 class Profile(Value, frozen=True):
     """What was found out about a model's rounding.
 
-    `operations` counts those that round, `worst_case_ulps` adds up their bounds; `samples` were tried.
+    `operations` counts those that round, `worst_case_ulps` adds up their bounds; `samples` were tried, and `left_out`
+    more would have taken longer than a minute.
     """
 
     outputs: dict[str, OutputProfile]
     operations: dict[str, int]
     worst_case_ulps: int
     samples: int
+    left_out: int = 0
 
 
 class NoProfile(Value, frozen=True):
@@ -111,6 +113,7 @@ def derived(line: Tolerance, kind: Format, precision: Precision, output: str, pr
         predicted += found.magnitude / _INT8_STEPS
     told = moved.sqnr_db is not None and moved.max_error >= step
     sqnr = math.floor(moved.sqnr_db - 20 * math.log10(times)) if told and moved.sqnr_db is not None else line.sqnr_db
+    cut_short = f", {profile.left_out} more would have taken over a minute" if profile.left_out else ""
     operations = ", ".join(f"{count} {name}" for name, count in profile.operations.items())
     return msgspec.structs.replace(
         line,
@@ -120,7 +123,7 @@ def derived(line: Tolerance, kind: Format, precision: Precision, output: str, pr
         predicted=predicted,
         source=(
             f"derived: rounding this model's graph as {precision} does moves the output by "
-            f"{bound(rounded_up(predicted))} on {profile.samples} samples ({operations}; at worst "
+            f"{bound(rounded_up(predicted))} on {profile.samples} samples{cut_short} ({operations}; at worst "
             f"{profile.worst_case_ulps} float32 ULP by WebNN's bounds); {times:g} x that is allowed. "
             f"Decisions and accuracy: {line.source}"
         ),

@@ -63,7 +63,7 @@ def graph(exported: Exported) -> GraphToRound:
 
 @pytest.fixture(scope="module")
 def rounding(exported: Exported, graph: GraphToRound) -> Rounding:
-    return emulated(graph, exported[2])
+    return emulated(graph, exported[2], graph.answers(exported[2]))
 
 
 def test_the_frozen_graph_answers_as_the_saved_model_with_its_normalizations_folded(
@@ -119,6 +119,6 @@ def answer_of(file: Path) -> Callable[[Any], Any]:
 
 def test_the_same_graph_gives_the_same_prediction(exported: Exported, graph: GraphToRound, rounding: Rounding) -> None:
     """Otherwise the same artifacts could pass one day and fail the next."""
-    again = emulated(graph, exported[2])
+    again = emulated(graph, exported[2], graph.answers(exported[2]))
     for precision, found in rounding.moved.items():
         assert again.moved[precision]["scores"].max_error == pytest.approx(found["scores"].max_error, rel=1e-6)
