@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -22,6 +22,7 @@ from pipeline.explain.misnamed import without_misnamed
 from pipeline.explain.naming import Case, Named, named
 from pipeline.explain.points import Point, paired
 from pipeline.explain.rule import difference, limits, out_of_line
+from pipeline.explain.sources import Sources
 from pipeline.explain.trained import TrainedModel
 from pipeline.explain.wording import sentence_of
 
@@ -43,7 +44,11 @@ class _Found:
 
     @cached_property
     def handles(self) -> frozenset[str]:
-        return frozenset(point.node.handle for point in self.points)
+        return frozenset(self.operation_at)
+
+    @cached_property
+    def operation_at(self) -> Mapping[str, str]:
+        return {point.node.handle: point.operation for point in self.points}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -196,7 +201,7 @@ def _lines(found: _Found) -> list[Line]:
     bounds = limits(alone, found.precision)
     return [
         Line(
-            layer=point.layer,
+            layer=point.layer or point.operation,
             layers=_layers_of(point, found),
             operation=point.operation,
             tensor=";".join(point.node.names),
@@ -222,14 +227,17 @@ def _cut_off(found: _Found) -> Named | None:
 
 
 def _layers_of(point: Point, found: _Found) -> tuple[str, ...]:
-    """Whose work lies between the points before and this one, in order."""
-    operation_at = {each.node.handle: each.operation for each in found.points}
-    before = {operation_at[handle] for handle in found.graph.nearest(point.node.handle, found.handles)}
+    """Whose work lies between this point and the others that the trained model makes it of, in order."""
+    before = {found.operation_at[handle] for handle in found.graph.nearest(point.node.handle, found.handles)}
     if point.operation in before:
         # In the trained model nothing lies between: what the artifact does here was put in.
-        return (point.layer,)
-    made = [each.layer for each in found.trained.anatomy.between(point.operation, frozenset(before)) if each.layer]
-    return tuple(dict.fromkeys([*made, point.layer]))
+        return (point.layer or point.operation,)
+    made = [each.layer for each in _sources(point, found).between if each.layer]
+    return tuple(dict.fromkeys([*made, point.layer or point.operation]))
+
+
+def _sources(point: Point, found: _Found) -> Sources:
+    return Sources(point=point, anatomy=found.trained.anatomy, graph=found.graph, operation_at=found.operation_at)
 
 
 def _outputs(answers: Tensors, trained: TrainedModel, samples: Tensors) -> dict[str, Difference]:
@@ -240,6 +248,7 @@ def _outputs(answers: Tensors, trained: TrainedModel, samples: Tensors) -> dict[
 
 def _case(found: _Found, line: Line, position: int, samples: Tensors) -> Case:
     point = found.points[position]
+    sources = _sources(point, found)
     return Case(
         point=point,
         layers=line.layers,
@@ -248,4 +257,6 @@ def _case(found: _Found, line: Line, position: int, samples: Tensors) -> Case:
         want=found.truth[point.operation],
         limit=line.limit,
         samples=samples,
+        held={name: found.truth[name] for name in sources.stops if name in found.trained.anatomy.by_name},
+        sources=sources,
     )

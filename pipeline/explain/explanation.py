@@ -9,7 +9,9 @@ from pipeline.parity.values import Value
 
 SCHEMA = "tripoint.explanation/1"
 
-Manner = Literal["missing", "training", "affine", "broken", "shape", "values"]
+Manner = Literal[
+    "missing", "branch", "cut off", "reordered", "replaced", "training", "affine", "broken", "shape", "values"
+]
 
 
 class Difference(Value, frozen=True):

@@ -11,31 +11,41 @@ from numpy.typing import NDArray
 
 from export.artifact_graph import ArtifactGraph
 from pipeline.core.signature import Tensors
+from pipeline.explain.alternatives import alternatives
 from pipeline.explain.explanation import Manner
 from pipeline.explain.measure import Broke
 from pipeline.explain.points import Point, owner
 from pipeline.explain.rule import difference
+from pipeline.explain.sources import Sources
+from pipeline.explain.surgery import computed
 from pipeline.explain.trained import Layer, TrainedModel
 
 _NORMALIZES = frozenset({"BatchNormalization"})
 _KERNELS = ("Conv", "Dense", "EinsumDense", "Embedding")
 # A layer that was run otherwise explains an error when what is left of it is no more than the precision's own.
 _EXPLAINED = 2.0
+# And a third of what it was: within a wide limit, what hardly changes anything would explain everything.
+_BETTER = 3.0
+_AS_GOOD = 2.0
 _FEWEST_VALUES = 8
 _STILL_DEPENDS = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
 class Named:
-    """The layer at fault and what is known of how."""
+    """The layer at fault and what is known of how; `how` says it in words where the manner alone does not."""
 
     layer: str
     manner: Manner
+    how: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Case:
-    """A point that is out of line: its layers in order, what came out of it alone, and how much error is usual."""
+    """A point that is out of line: its layers in order, what came out of it alone, and how much error is usual.
+
+    `held` is what the trained model has at the stops of its `sources`, by operation.
+    """
 
     point: Point
     layers: Sequence[str]
@@ -44,6 +54,8 @@ class Case:
     want: NDArray[Any]
     limit: float
     samples: Tensors
+    held: Tensors
+    sources: Sources
 
 
 def named(case: Case, trained: TrainedModel, graph: ArtifactGraph) -> Named:
@@ -55,12 +67,19 @@ def named(case: Case, trained: TrainedModel, graph: ArtifactGraph) -> Named:
         return Named(layer=_likeliest(suspects, case), manner="broken")
     if case.got.shape != case.want.shape:
         return Named(layer=_likeliest(suspects, case), manner="shape")
-    for explained in (*_in_training(suspects, case, trained), *_missing(suspects, case, trained)):
-        return explained
+    explained = next(_explained(suspects, case, trained, graph), None)
+    return explained or Named(layer=_likeliest(suspects, case), manner="values")
+
+
+def _explained(suspects: Sequence[Layer], case: Case, trained: TrainedModel, graph: ArtifactGraph) -> Iterator[Named]:
+    """Every explanation, that which says most first."""
+    yield from _in_training(suspects, case, trained)
+    yield from _altered(suspects, case, trained)
+    yield from _cut_off(case)
     if (normalizing := _scaled(suspects, case, trained)) is not None:
-        return Named(layer=normalizing, manner="affine")
-    replaced = next(_replaced(suspects, trained, graph), None)
-    return Named(layer=replaced or _likeliest(suspects, case), manner="values")
+        yield Named(layer=normalizing, manner="affine")
+    for layer in _replaced(suspects, trained, graph):
+        yield Named(layer=layer, manner="values")
 
 
 def _likeliest(suspects: Sequence[Layer], case: Case) -> str:
@@ -94,20 +113,35 @@ def _in_training(suspects: Sequence[Layer], case: Case, trained: TrainedModel) -
                 yield Named(layer=layer.name, manner="training")
 
 
-def _missing(suspects: Sequence[Layer], case: Case, trained: TrainedModel) -> Iterator[Named]:
-    last = trained.anatomy.by_name.get(case.point.operation)
-    if last is not None and last.inputs and last.inputs[0] in trained.anatomy.by_name:
-        (value,) = trained.values([last.inputs[0]], case.samples).values()
-        if _explains(value, case):
-            yield Named(layer=last.layer, manner="missing")
-    for layer in suspects:
-        if layer.takes is None or layer.gives is None or layer.name == case.point.layer:
-            continue
-        shapes = [trained.anatomy.by_name[name].shape for name in (layer.takes, layer.gives) if _known(name, trained)]
-        if len(shapes) == 2 and shapes[0] == shapes[1]:
-            values = trained.values([case.point.operation], case.samples, changed={layer.name: "skip"})
-            if _explains(values[case.point.operation], case):
-                yield Named(layer=layer.name, manner="missing")
+def _altered(suspects: Sequence[Layer], case: Case, trained: TrainedModel) -> Iterator[Named]:
+    """The change of the trained graph that makes what came out: the best, and of equally good ones the simplest."""
+    if isinstance(case.got, Broke):
+        return
+    tried = list(alternatives(case.sources.between, suspects, trained.anatomy))
+    values = computed(
+        trained, case.point.operation, [each.rewire for each in tried], held=case.held, samples=case.samples
+    )
+    rests = {
+        position: rest.relative
+        for position, value in enumerate(values)
+        if value is not None and _explains(value, case) and (rest := difference(case.got, value)).relative is not None
+    }
+    if rests:
+        enough = max(_AS_GOOD * min(rests.values()), case.limit)
+        best = tried[next(position for position, rest in rests.items() if rest <= enough)]
+        yield Named(layer=best.layer, manner=best.manner, how=best.how)
+
+
+def _cut_off(case: Case) -> Iterator[Named]:
+    """The layer at which something joins in the trained model that the artifact's piece does not depend on."""
+    joins = case.sources.joins
+    if joins is not None:
+        how = f"nothing gets there of {_listed(sorted(case.sources.lost))}: no operation of the artifact leads there"
+        yield Named(layer=joins.layer or joins.name, manner="cut off", how=how)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _known(name: str, trained: TrainedModel) -> bool:
@@ -140,5 +174,7 @@ def _scaled(suspects: Sequence[Layer], case: Case, trained: TrainedModel) -> str
 def _explains(value: NDArray[Any], case: Case) -> bool:
     if isinstance(case.got, Broke) or value.shape != case.got.shape:
         return False
-    rest = difference(case.got, value)
-    return rest.relative is not None and rest.relative <= _EXPLAINED * case.limit
+    rest, before = difference(case.got, value), difference(case.got, case.want)
+    if rest.relative is None or rest.relative > _EXPLAINED * case.limit:
+        return False
+    return before.relative is None or _BETTER * rest.relative <= before.relative

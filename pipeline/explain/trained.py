@@ -20,7 +20,7 @@ from export.layer_of_node import LayerNames
 from export.saved_model_from_keras import named_outputs, structure_of_inputs
 from pipeline.core.signature import Tensors, TensorSpec
 
-Change = Literal["skip", "training"]
+Change = Literal["training"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +53,25 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True)
 class Anatomy:
-    """Operations in the order in which they run, layers in the order in which they finish, answers by output name."""
+    """Operations in the order in which they run, layers in the order in which they finish, answers by output name.
+
+    `placeholders` are the operations that the samples are fed through, by input name.
+    """
 
     model: str
     operations: tuple[Operation, ...]
     layers: tuple[Layer, ...]
     answers: Mapping[str, str]
+    placeholders: Mapping[str, str]
+
+    @cached_property
+    def fed(self) -> frozenset[str]:
+        """The inputs, and the operations that depend on them: the others are weights, and what is made of them."""
+        fed = set(self.placeholders.values())
+        for operation in self.operations:
+            if not fed.isdisjoint(operation.inputs):
+                fed.add(operation.name)
+        return frozenset(fed)
 
     @cached_property
     def by_name(self) -> Mapping[str, Operation]:
@@ -91,6 +104,15 @@ class Anatomy:
         return tuple(operation for operation in self.operations if operation.name in wanted)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ExportedGraph:
+    """The graph that the anatomy is of: its definition, and the variables that it reads, by full tensor name."""
+
+    definition: Any
+    placeholders: Mapping[str, str]
+    captured: Mapping[str, Any]
+
+
 @dataclass(kw_only=True)
 class _Watch:
     """What is seen while the model is traced."""
@@ -114,16 +136,7 @@ class TrainedModel:
 
     @cached_property
     def anatomy(self) -> Anatomy:
-        watch = _Watch()
-        seen: list[tuple[Any, dict[str, str]]] = []
-
-        def trace(**given: Any) -> Any:
-            answers = self._call(given, watch, {})
-            seen.append((next(iter(given.values())).graph, {name: _name(t) for name, t in answers.items()}))
-            return answers
-
-        self._concrete(trace)
-        graph, answers = seen[-1]
+        watch, graph, answers, placeholders, _ = self._traced
         return Anatomy(
             model=self.model.name,
             operations=tuple(
@@ -140,14 +153,40 @@ class TrainedModel:
             ),
             layers=tuple(watch.layers),
             answers=answers,
+            placeholders=placeholders,
         )
+
+    @cached_property
+    def exported_graph(self) -> ExportedGraph:
+        _, graph, _, placeholders, _ = self._traced
+        return ExportedGraph(
+            definition=graph.as_graph_def(),
+            placeholders=placeholders,
+            captured={inner.name: outer for outer, inner in graph.captures},
+        )
+
+    @cached_property
+    def _traced(self) -> tuple[_Watch, Any, dict[str, str], dict[str, str], Any]:
+        """What was watched, the graph, its answers and inputs by name, and the function that keeps it alive."""
+        watch = _Watch()
+        seen: list[tuple[Any, dict[str, str], dict[str, str]]] = []
+
+        def trace(**given: Any) -> Any:
+            answers = self._call(given, watch, {})
+            graph = next(iter(given.values())).graph
+            seen.append((graph, *({name: _name(t) for name, t in each.items()} for each in (answers, given))))
+            return answers
+
+        function = self._concrete(trace)
+        graph, answers, placeholders = seen[-1]
+        return watch, graph, answers, placeholders, function
 
     def values(
         self, names: Sequence[str], samples: Tensors, *, changed: Mapping[str, Change] | None = None
     ) -> dict[str, NDArray[Any]]:
         """What the named tensors hold for the samples, all in one batch.
 
-        `changed` layers are left out (`skip`) or run as in training; the model itself stays as it is.
+        `changed` layers run as in training; the model itself stays as it is.
         """
         import tensorflow as tf
 
@@ -218,7 +257,7 @@ def _watching(
         if not top:
             watch.around.append(layer.name)
         try:
-            answer = args[0] if changed.get(name) == "skip" else call(*args, **_with_training(kwargs, changed, name))
+            answer = call(*args, **_with_training(kwargs, changed, name))
         finally:
             if not top:
                 watch.around.pop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
-from pipeline.explain.explanation import Difference, Line, Manner
+from pipeline.explain.explanation import Difference, Line
 from pipeline.explain.naming import Named
 
 
@@ -32,7 +32,7 @@ def sentence_of(
     with_others = f" (the converter fused it with {', '.join(f'`{name}`' for name in fused)})" if fused else ""
     return (
         f"The first layer that diverges is `{culprit.layer}`{with_others}: fed with the trained model's values, "
-        f"{error_of(first.isolated)}, which may be {first.limit:.1e}. {manner_of(culprit.manner)}"
+        f"{error_of(first.isolated)}, which may be {first.limit:.1e}. {manner_of(culprit)}"
     )
 
 
@@ -42,19 +42,24 @@ def error_of(difference: Difference) -> str:
     return f"its error is {difference.relative:.1e} of its values"
 
 
-def manner_of(manner: Manner) -> str:
-    match manner:
-        case "missing":
-            return "Its values are those of the trained model without it: its operation is missing."
-        case "training":
-            return "It runs as in training: the model was exported with training=True."
-        case "affine":
-            return "Its values are scaled or moved channel by channel: its statistics, scale or offset are others."
-        case "broken":
-            return "It does not run by itself either."
-        case "shape":
-            return "Its shape is another: an operation was changed, or its attributes or axes."
-        case "values":
-            return "No changed layer explains it: its weights or its operation's attributes are others."
+def manner_of(culprit: Named) -> str:
+    """What is known of how the layer differs."""
+    match culprit.manner:
+        case "branch" | "reordered" | "replaced":
+            return f"Its values are those of the trained model when {culprit.how}."
+        case "cut off":
+            return f"A branch is cut off: {culprit.how}."
+        case "missing" | "training" | "affine" | "broken" | "shape" | "values":
+            return _SENTENCES[culprit.manner]
         case _:
-            assert_never(manner)
+            assert_never(culprit.manner)
+
+
+_SENTENCES = {
+    "missing": "Its values are those of the trained model without it: its operation is missing.",
+    "training": "It runs as in training: the model was exported with training=True.",
+    "affine": "Its values are scaled or moved channel by channel: its statistics, scale or offset are others.",
+    "broken": "It does not run by itself either.",
+    "shape": "Its shape is another: an operation was changed, or its attributes or axes.",
+    "values": "No changed layer explains it: its weights or its operation's attributes are others.",
+}

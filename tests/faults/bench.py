@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.faults.catalogue import FAULTS
 from tests.faults.fault import Fault, Workbench
-from tests.faults.materials import digits, pictures
+from tests.faults.materials import composed, digits, pictures
 from tests.faults.results import Result, enough, not_inflicted, rendered, result_of, written
 from tests.faults.rig import rig
 
@@ -44,11 +44,15 @@ def inflicted(faults: list[Fault], scratch: Path, materials: Path) -> list[Resul
     results = []
     (scratch / "runtimes").mkdir()
     with rig(scratch / "runtimes") as booted:
-        sound = {"digits": digits(materials / "digits"), "scene": pictures(materials / "scene")}
+        sound = {
+            "digits": digits(materials / "digits"),
+            "scene": pictures(materials / "scene"),
+            "blocks": composed(materials / "blocks"),
+        }
         for number, fault in enumerate(faults):
             started = time.perf_counter()
             folder = scratch / f"fault-{number}"
-            bench = Workbench(rig=booted, digits=sound["digits"], scene=sound["scene"], folder=folder)
+            bench = Workbench(rig=booted, **sound, folder=folder)
             try:
                 result = result_of(fault, fault.inflict(bench), seconds=time.perf_counter() - started)
             except Exception:  # noqa: BLE001  # one fault that cannot be inflicted must not hide the others

@@ -12,11 +12,12 @@ from tests.faults.rig import Rig, Run
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Workbench:
-    """What a fault is made with: the rig, both materials, and an empty folder of its own."""
+    """What a fault is made with: the rig, the three materials, and an empty folder of its own."""
 
     rig: Rig
     digits: Material
     scene: Material
+    blocks: Material
     folder: Path
 
 

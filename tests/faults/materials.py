@@ -1,4 +1,4 @@
-"""What the bench damages: two trained models, an older training of each, and every artifact made of them."""
+"""What the bench damages: three trained models, an older training of each, and every artifact made of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipeline.core.artifact import Artifact, Format, Precision
 from pipeline.core.signature import Signature, Tensors
 from pipeline.diagnosis.graph import Graph
 from pipeline.store import digest_of_tree
-from tests.faults import scene
+from tests.faults import blocks, scene
 
 _DIGITS_EPOCHS = 6
 SAMPLES = 200
@@ -179,6 +179,25 @@ def pictures(folder: Path) -> Material:
         representative={name: array[:100] for name, array in known[0].items()},
         inputs=unknown,
         output_names=scene.OUTPUTS,
+        labels=None,
+        scores_output=None,
+        classes=(),
+        folder=folder,
+    )
+
+
+def composed(folder: Path) -> Material:
+    """The model of blocks."""
+    known, unknown = scene.split()
+    older = _kept(folder / "older.keras", lambda: blocks.trained(1))
+    return Material(
+        name="blocks",
+        model=_kept(folder / "model.keras", lambda: blocks.trained(0)),
+        older=older,
+        other=older,
+        representative={"photo": known[0]["photo"][:100]},
+        inputs={"photo": unknown["photo"]},
+        output_names=blocks.OUTPUTS,
         labels=None,
         scores_output=None,
         classes=(),

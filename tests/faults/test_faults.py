@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults.catalogue import FAULTS
 from tests.faults.fault import Fault, Workbench
-from tests.faults.materials import Material, digits, pictures
+from tests.faults.materials import Material, composed, digits, pictures
 from tests.faults.results import Result, enough, rendered, result_of
 from tests.faults.rig import Rig, rig
 from web_demo.runtime import Browser
@@ -29,17 +29,18 @@ def booted(tmp_path_factory: pytest.TempPathFactory, require: Callable[[str | No
 
 
 @pytest.fixture(scope="module")
-def materials(tmp_path_factory: pytest.TempPathFactory) -> tuple[Material, Material]:
+def materials(tmp_path_factory: pytest.TempPathFactory) -> tuple[Material, Material, Material]:
     folder = tmp_path_factory.mktemp("materials")
-    return digits(folder / "digits"), pictures(folder / "scene")
+    return digits(folder / "digits"), pictures(folder / "scene"), composed(folder / "blocks")
 
 
 @pytest.mark.timeout(WITHIN_SECONDS)
 @pytest.mark.parametrize("fault", QUICK, ids=[fault.name for fault in QUICK])
 def test_the_fault_is_caught_and_named(
-    fault: Fault, booted: Rig, materials: tuple[Material, Material], tmp_path: Path
+    fault: Fault, booted: Rig, materials: tuple[Material, Material, Material], tmp_path: Path
 ) -> None:
-    bench = Workbench(rig=booted, digits=materials[0], scene=materials[1], folder=tmp_path / "fault")
+    numbers, scene, blocks = materials
+    bench = Workbench(rig=booted, digits=numbers, scene=scene, blocks=blocks, folder=tmp_path / "fault")
     result = result_of(fault, fault.inflict(bench), seconds=0.0)
     assert result.caught, result.line
     assert result.named_rightly, result.line
