@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from export.lowering.band_part import BAND_PART
 from export.lowering.bicubic import BICUBIC
 from export.lowering.bincount import BINCOUNT
 from export.lowering.bucketize import BUCKETIZE
+from export.lowering.conv_3d_transpose import CONV_3D_TRANSPOSE
+from export.lowering.cumprod import CUMPROD
 from export.lowering.debugging import DEBUGGING
 from export.lowering.einsum import EINSUM
 from export.lowering.elementary import ELEMENTARY
 from export.lowering.erfc import ERFC
+from export.lowering.erfinv import ERFINV
+from export.lowering.grouped_convolution import GROUPED_CONVOLUTION
 from export.lowering.image_patches import IMAGE_PATCHES
 from export.lowering.inlining import INLINING
 from export.lowering.lowering import Lowering
 from export.lowering.max_pool_3d import MAX_POOL_3D
 from export.lowering.roll import ROLL
+from export.lowering.scatter_add import SCATTER_ADD
 from export.lowering.segment_sum import SEGMENT_SUM
+from export.lowering.softsign import SOFTSIGN
 from export.lowering.space_to_depth import SPACE_TO_DEPTH
 from export.lowering.xlogy import XLOGY
 
@@ -32,5 +39,12 @@ LOWERINGS: tuple[Lowering, ...] = (
     SEGMENT_SUM,
     MAX_POOL_3D,
     BINCOUNT,
+    BAND_PART,
+    SOFTSIGN,
+    CUMPROD,
+    SCATTER_ADD,
+    GROUPED_CONVOLUTION,
+    CONV_3D_TRANSPOSE,
+    ERFINV,
     ELEMENTARY,
 )

@@ -161,7 +161,6 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
     },
     "convolutions": {
         "edge/* int8": _DIFFERS,
-        "browser/* *": r"depth of input .* must match input depth for filter",
     },
     "one-dimension": {
         "edge/* int8": _DIFFERS,
@@ -170,23 +169,16 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
         "edge/tflite-runtime float16": _RESIZED,
         "edge/* int8": _NOISE,
     },
-    "three-dimensions-up": {
-        "browser/* *": r"TF\.js has no Conv3DBackpropInputV2",
-    },
     "normalizations": {
         "edge/* int8": _DIFFERS,
         "browser/* uint8": _DIFFERS,
     },
     "attention": {
         "edge/* int8": _DIFFERS,
-        "browser/wasm *": r"RuntimeError",
-        "browser/webgl *": _NOISE,
-        "browser/cpu *": _NOISE,
     },
     "activations": {
         "edge/tflite-runtime int8": r"does not load",
         "edge/litert int8": _NOISE,
-        "browser/* *": r"TF\.js has no Softsign",
     },
     "embeddings": {
         "edge/tflite-runtime float16": _RESIZED,
@@ -256,8 +248,7 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
         "browser/* *": r"TF\.js has no UniqueWithCounts",
     },
     "indexing": {
-        "edge/* *": r"'tf\.Cumprod' op is neither",
-        "browser/* *": r"TF\.js has no TensorScatterAdd",
+        "edge/* int8": _NOISE,
     },
     "functions": {
         "edge/* float32": r"Lgamma",
