@@ -48,8 +48,9 @@ bench-serving: setup-dev ## how fast the embedded server is, as ratios to the ba
 bench-parity: setup-dev ## 50,000 samples x 1,000 classes compared: time, memory, and the ratio to making the answers
 	PYTHONPATH=. .venv/bin/python tests/bench/bench_parity.py
 
-mutate: setup-dev ## small faults in the comparator, ten minutes of them: what the tests do not notice
-	PYTHONPATH=. .venv/bin/python scripts/mutate.py
+mutate: setup-dev ## small faults in the comparator (ONLY='ulps scores' for some modules): what the tests do not notice
+	.venv/bin/mutmut run $(foreach module,$(ONLY),'pipeline.parity.$(module).*')
+	.venv/bin/python scripts/mutants.py
 
 soak-serving: setup-dev ## five minutes of load with a version swap every ten seconds
 	.venv/bin/python tests/bench/soak_serving.py
@@ -77,4 +78,4 @@ lock: ## resolve the requirements anew
 	scripts/lock.sh
 
 clean: ## forget every result and the built web app; environments stay
-	rm -rf .tripoint build web_demo/dist
+	rm -rf .tripoint build mutants web_demo/dist

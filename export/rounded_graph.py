@@ -7,12 +7,13 @@ are put there. For float32, every operation is given noise as large as independe
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from export.affine_levels import affine_levels, levels_of
 from export.graph_to_round import GraphToRound
 from export.op_bounds import PRODUCTS, channel_axes, products, roundings, walk
 
@@ -40,16 +41,10 @@ def with_weights(
     operations, too.
     """
     changed = _copied(graph)
-    seen: set[str] = set()
-    rng = np.random.default_rng(_SEED)
-    for node in [node for node in changed.graph.node if node.op in PRODUCTS]:
-        constant = changed.constant_behind(node.input[1])
-        if constant is None or (constant.name not in seen and _value(constant).size < smallest):
-            continue
-        if constant.name not in seen:
-            seen.add(constant.name)
-            _set(constant, rounded(node, _value(constant), rng))
-        if activation_bits is not None:
+    read = _products_with_weights(changed, smallest)
+    _round(read, rounded)
+    if activation_bits is not None:
+        for node, _ in read:
             _quantize_data(changed.graph, node, activation_bits)
     for node in [node for node in changed.graph.node if everything and node.op in _READ_QUANTIZED]:
         _quantize_data(changed.graph, node, activation_bits or 8)
@@ -63,14 +58,30 @@ def with_constants(graph: GraphToRound, rounded: Rounded) -> GraphToRound:
     """The graph with every float32 constant rounded, biases and folded norms among them, as TF.js stores it."""
     import tensorflow as tf
 
-    changed = _copied(graph)
-    rng = np.random.default_rng(_SEED)
-    for node in changed.graph.node:
-        if node.op == "Const" and node.attr["dtype"].type == tf.float32.as_datatype_enum:
-            value = _value(node)
-            if value.size:
-                _set(node, rounded(node, value, rng))
+    changed, float32 = _copied(graph), tf.float32.as_datatype_enum
+    constants = [node for node in changed.graph.node if node.op == "Const" and node.attr["dtype"].type == float32]
+    _round([(constant, constant) for constant in constants if _value(constant).size], rounded)
     return changed
+
+
+def _products_with_weights(graph: GraphToRound, smallest: int) -> list[tuple[Any, Any]]:
+    """Each product, and the constant of at least so many elements that it reads as its weight."""
+    found = []
+    for node in graph.graph.node:
+        constant = graph.constant_behind(node.input[1]) if node.op in PRODUCTS else None
+        if constant is not None and _value(constant).size >= smallest:
+            found.append((node, constant))
+    return found
+
+
+def _round(read: Sequence[tuple[Any, Any]], rounded: Rounded) -> None:
+    """Round each constant once, as its first reader has it rounded."""
+    rng = np.random.default_rng(_SEED)
+    done: set[str] = set()
+    for reader, constant in read:
+        if constant.name not in done:
+            done.add(constant.name)
+            _set(constant, rounded(reader, _value(constant), rng))
 
 
 def noisy(graph: GraphToRound, *, seed: int) -> GraphToRound:
@@ -203,16 +214,11 @@ def to_float16(_: Any, weight: Weight, __: np.random.Generator) -> Weight:
 
 
 def to_levels(steps: int) -> Rounded:
-    """As the TF.js converter rounds: evenly over the range of the whole weight, moved so that zero is a level."""
+    """As TF.js stores: evenly over the range of the whole weight, with `steps` + 1 levels."""
 
     def rounded(_: Any, weight: Weight, __: np.random.Generator) -> Weight:
-        low, high = float(weight.min()), float(weight.max())
-        step = (high - low) / steps
-        if step == 0:
-            return weight
-        if low <= 0 <= high:
-            low = -round(-low / step) * step
-        return np.asarray(np.clip(np.round((weight - low) / step), 0, steps) * step + low)
+        lowest, step = affine_levels(float(weight.min()), float(weight.max()), steps)
+        return levels_of(weight, lowest, step, steps) * step + lowest
 
     return rounded
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.tensorflowjs_import import graph_model_converter
+from export.affine_levels import affine_levels, levels_of
 from pipeline.core.artifact import Precision
 
 Manifest = list[dict[str, Any]]
@@ -100,13 +100,10 @@ def _stored(name: str, array: NDArray[Any], precision: Precision) -> _Stored:
 
 
 def _scaling(data: NDArray[Any], kind: np.dtype[Any]) -> dict[str, float]:
-    """Offset and step of the affine quantization, by the converter's own rule, which represents zero exactly."""
+    """Offset and step of the affine quantization, as the manifest has them."""
     least, most = (float(data.min()), float(data.max())) if data.size else (0.0, 0.0)
-    if least == most:
-        return {"min": least, "scale": 1.0}
-    rule = graph_model_converter().write_weights.quantization._get_affine_quantization_range  # noqa: SLF001
-    scale, least, _ = rule(np.float64(least), np.float64(most), kind.type)
-    return {"min": float(least), "scale": float(scale)}
+    lowest, step = affine_levels(least, most, int(np.iinfo(kind).max))
+    return {"min": lowest, "scale": step}
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +118,8 @@ class _Quantized:
         for start in range(0, len(self.flat), _PIECE_ELEMENTS):
             piece = self.flat[start : start + _PIECE_ELEMENTS]
             if self.scaling:
-                piece = np.round((piece - np.float64(self.scaling["min"])) / self.scaling["scale"])
-                piece = np.clip(piece, 0, np.iinfo(self.kind).max)
+                steps = int(np.iinfo(self.kind).max)
+                piece = levels_of(piece, self.scaling["min"], self.scaling["scale"], steps)
             yield _bytes_of(piece.astype(self.kind))
 
 

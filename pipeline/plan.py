@@ -288,6 +288,7 @@ class Planner:
             return self._recipe(
                 PROFILE,
                 sources=[
+                    "export/affine_levels.py",
                     "export/graph_to_round.py",
                     "export/op_bounds.py",
                     "export/rounded_graph.py",

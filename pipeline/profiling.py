@@ -1,15 +1,21 @@
-"""From what rounding did to a graph to the profile that tolerances are derived from."""
+"""From an exported graph to the profile that tolerances are derived from: rounding is tried out on it."""
 
 from __future__ import annotations
 
 import math
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from export.rounding_emulated import Rounding
 from pipeline.core.signature import Tensors, sample_count
-from pipeline.parity.profile import OutputProfile, Predicted, Profile
+from pipeline.parity.profile import NoProfile, OutputProfile, Predicted, Profile
+
+if TYPE_CHECKING:
+    from export.graph_to_round import GraphToRound
 
 _MOST_SAMPLES = 512
 _MOST_BYTES = 16 << 20
@@ -17,6 +23,39 @@ _LEAST_SAMPLES = 4
 _WITHIN_SECONDS = 60.0
 _TIMES_ASKED = 10
 """How often `emulated` has every sample answered, once for each precision and twice for float32."""
+_LARGEST_GRAPH_BYTES = 600_000_000
+
+
+def profiled(saved_model: Path, signature: str, inputs: Tensors, reference: Tensors) -> Profile | NoProfile:
+    """Try out what rounding does to the signature's graph, on some of the samples; `reference` answers all of them.
+
+    A graph that TensorFlow cannot freeze or run in one piece gives the reason instead.
+    """
+    import tensorflow as tf
+
+    from export.graph_to_round import frozen
+    from export.rounding_emulated import emulated
+
+    rows = chosen_rows(inputs)
+    asked = {name: array[rows] for name, array in inputs.items()}
+    try:
+        graph = frozen(saved_model, signature)
+        _refuse_too_large(graph)
+        started = time.perf_counter()
+        own = graph.answers(asked)
+        tried = affordable(len(rows), time.perf_counter() - started)
+        wanted = {name: array[rows[tried]] for name, array in reference.items()}
+        asked, own = ({name: array[tried] for name, array in tensors.items()} for tensors in (asked, own))
+        return profile_of(emulated(graph, asked, own), own, wanted, left_out=len(rows) - len(tried))
+    except (ValueError, TypeError, KeyError, RuntimeError, NotImplementedError, tf.errors.OpError) as error:
+        return NoProfile(unavailable=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+
+
+def _refuse_too_large(graph: GraphToRound) -> None:
+    if graph.size_bytes > _LARGEST_GRAPH_BYTES:
+        raise ValueError(
+            f"the graph holds {graph.size_bytes / 1e6:.0f} MB of weights, and several copies are made of it"
+        )
 
 
 def chosen_rows(inputs: Tensors) -> NDArray[np.int64]:

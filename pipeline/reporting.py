@@ -20,7 +20,7 @@ from pipeline.core.signature import Signature
 from pipeline.diagnosing import with_causes
 from pipeline.golden import Golden
 from pipeline.parity.judge import judge
-from pipeline.parity.profile import PROFILE_FILE, Profile, derived, load
+from pipeline.parity.profile import PROFILE_FILE, Profile, derived_for, load
 from pipeline.parity.report.report import (
     ModelFacts,
     Provenance,
@@ -32,7 +32,7 @@ from pipeline.parity.report.report import (
 )
 from pipeline.parity.report.shown import shown_samples
 from pipeline.parity.row import Row, row_of
-from pipeline.parity.tolerances import Tolerance, line_of, tolerances_for
+from pipeline.parity.tolerances import Tolerance, tolerances_for
 from pipeline.plan import PROFILE
 from pipeline.samples.wanted import batch_sizes_for
 from pipeline.store import Entry
@@ -155,18 +155,13 @@ def _row(cell: Cell, ran: Ran, config: Config, facts: _Facts) -> Row:
 
 def _tolerances(cell: Cell, config: Config, facts: _Facts) -> dict[str, Tolerance]:
     """Derived for the model where its graph could be tried out, then what was calibrated, then what the user set."""
-    found: dict[str, Tolerance] = {}
-    if facts.profile is not None:
-        line = line_of(cell.target.consumes, cell.precision)
-        for output in facts.signature.output_names:
-            own = derived(line, cell.target.consumes, cell.precision, output, facts.profile)
-            found |= {} if own is None else {output: own}
+    kind, precision, outputs = cell.target.consumes, cell.precision, facts.signature.output_names
     return tolerances_for(
-        cell.target.consumes,
-        cell.precision,
+        kind,
+        precision,
         config.tolerances_of(facts.model),
-        outputs=facts.signature.output_names,
-        derived=found,
+        outputs=outputs,
+        derived=derived_for(kind, precision, outputs, facts.profile),
         computed_in=facts.computed_in,
     )
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from pipeline import golden, model_files, taking_in
 from pipeline.adoption import Adopted
@@ -25,16 +24,12 @@ from pipeline.preflight.explain import INVENTORY_FILE
 from pipeline.training import train
 from pipeline.workers import observer_of_this_worker
 
-if TYPE_CHECKING:
-    from export.graph_to_round import GraphToRound
-
 Facts: TypeAlias = dict[str, Any]
 
 KERAS_FILE = taking_in.KERAS_FILE
 REPRESENTATIVE_FILE = taking_in.REPRESENTATIVE_FILE
 SAVED_MODEL = taking_in.SAVED_MODEL
 _WARMUP_REQUESTS = 2
-_LARGEST_PROFILED_BYTES = 600_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,39 +226,14 @@ def tflite_into(
 def profile_into(folder: Path, saved_model: Path, *, signature: str, trained: Path) -> Facts:
     """Try out what rounding does to the exported graph, and keep it as `<folder>/profile.json`.
 
-    A graph that TensorFlow cannot freeze or run in one piece leaves the reason instead: the general tolerances stand.
+    A graph that cannot be tried out leaves the reason instead: the general tolerances stand.
     """
-    import tensorflow as tf
-
-    from export.graph_to_round import frozen
-    from export.rounding_emulated import emulated
-    from pipeline.profiling import affordable, chosen_rows, profile_of
+    from pipeline.profiling import profiled
 
     kept = golden.load(trained / golden.GOLDEN_FILE)
-    rows = chosen_rows(kept.inputs)
-    inputs = {name: array[rows] for name, array in kept.inputs.items()}
-    found: profile.Profile | profile.NoProfile
-    try:
-        graph = frozen(saved_model, signature)
-        _refuse_too_large(graph)
-        started = time.perf_counter()
-        own = graph.answers(inputs)
-        tried = affordable(len(rows), time.perf_counter() - started)
-        reference = {name: array[rows[tried]] for name, array in kept.reference.items()}
-        inputs, own = ({name: array[tried] for name, array in tensors.items()} for tensors in (inputs, own))
-        rounding = emulated(graph, inputs, own)
-        found = profile_of(rounding, own, reference, left_out=len(rows) - len(tried))
-    except (ValueError, TypeError, KeyError, RuntimeError, NotImplementedError, tf.errors.OpError) as error:
-        found = profile.NoProfile(unavailable=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+    found = profiled(saved_model, signature, kept.inputs, kept.reference)
     profile.save(found, folder / profile.PROFILE_FILE)
     return {}
-
-
-def _refuse_too_large(graph: GraphToRound) -> None:
-    if graph.size_bytes > _LARGEST_PROFILED_BYTES:
-        raise ValueError(
-            f"the graph holds {graph.size_bytes / 1e6:.0f} MB of weights, and several copies are made of it"
-        )
 
 
 def warm_tfjs() -> None:

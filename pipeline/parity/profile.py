@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import msgspec
 
 from pipeline.core.artifact import CALIBRATED_PRECISIONS, Format, Precision
 from pipeline.parity.findings import bound
-from pipeline.parity.tolerances import Tolerance
+from pipeline.parity.tolerances import Tolerance, line_of
 from pipeline.parity.values import Value
 
 PROFILE_FILE = "profile.json"
@@ -92,6 +93,17 @@ def load(file: Path) -> Profile | NoProfile:
 def headroom(precision: Precision) -> float:
     """How many times its prediction an error may be large."""
     return _CALIBRATED_HEADROOM if precision in CALIBRATED_PRECISIONS else HEADROOM
+
+
+def derived_for(
+    kind: Format, precision: Precision, outputs: Sequence[str], profile: Profile | None
+) -> dict[str, Tolerance]:
+    """The derived bounds of those outputs that were tried out; of none without a profile."""
+    if profile is None:
+        return {}
+    line = line_of(kind, precision)
+    found = {output: derived(line, kind, precision, output, profile) for output in outputs}
+    return {output: tolerance for output, tolerance in found.items() if tolerance is not None}
 
 
 def derived(line: Tolerance, kind: Format, precision: Precision, output: str, profile: Profile) -> Tolerance | None:

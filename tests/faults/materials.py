@@ -18,6 +18,7 @@ from export.tflite_from_saved_model import tflite_from_saved_model
 from pipeline.core.artifact import Artifact, Format, Precision
 from pipeline.core.signature import Signature, Tensors
 from pipeline.diagnosis.graph import Graph
+from pipeline.parity.profile import Profile
 from pipeline.store import digest_of_tree
 from tests.faults import blocks, scene
 
@@ -42,6 +43,8 @@ class Material:
     scores_output: str | None
     classes: tuple[str, ...]
     folder: Path
+    profile: Profile | None = None
+    """From which its tolerances are derived; those of the table hold without one."""
     _made: dict[tuple[Format, Precision], Artifact] = field(default_factory=dict)
 
     @cached_property

@@ -24,6 +24,7 @@ from pipeline.explain.explanation import Explanation
 from pipeline.in_process import InProcess
 from pipeline.parity import record
 from pipeline.parity.diagnosis import Diagnosis
+from pipeline.parity.profile import derived_for
 from pipeline.parity.row import Row, row_of
 from pipeline.parity.status import Fail
 from pipeline.parity.tolerances import tolerances_for
@@ -165,7 +166,13 @@ class Rig:
             artifact=artifact,
             reference=reference,
             signature=expected or artifact.signature,
-            tolerances=tolerances_for(artifact.format, artifact.precision, {}, outputs=material.output_names),
+            tolerances=tolerances_for(
+                artifact.format,
+                artifact.precision,
+                {},
+                outputs=material.output_names,
+                derived=derived_for(artifact.format, artifact.precision, material.output_names, material.profile),
+            ),
             labels=material.labels,
             scores_output=material.scores_output,
         )

@@ -49,3 +49,13 @@ def test_only_float32_is_stored_smaller_and_not_what_is_kept(tmp_path: Path) -> 
     assert [entry.get("quantization", {}).get("dtype") for entry in group["weights"]] == ["float16", None, None]
     stored = sum((tmp_path / path).stat().st_size for path in group["paths"])
     assert stored == LARGE.size * 2 + LARGE[:2].nbytes + 12
+
+
+def test_whole_numbers_are_written_piece_by_piece_as_at_once(tmp_path: Path) -> None:
+    """Otherwise a large weight would have a seam in it."""
+    (group,) = write_weights({"w": LARGE}.items(), into=tmp_path, precision=Precision.UINT8)
+    entry = group["weights"][0]["quantization"]
+    stored = np.fromfile(tmp_path / group["paths"][0], np.uint8).reshape(LARGE.shape)
+    again = stored * entry["scale"] + entry["min"]
+    assert (entry["dtype"], stored.min(), stored.max()) == ("uint8", 0, 255)
+    assert np.abs(again - LARGE).max() <= entry["scale"] * (0.5 + 1e-6)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import Phase, settings
 from numpy.typing import NDArray
 
 from pipeline.core.outcome import Recording
@@ -18,6 +19,9 @@ from pipeline.parity.comparison import OutputComparison
 from pipeline.parity.tolerances import Tolerance
 
 Compared = Callable[..., OutputComparison]
+
+# For `make mutate`: whether a fault shows is asked a thousand times, the smallest example of it is not.
+settings.register_profile("mutate", max_examples=20, phases=(Phase.explicit, Phase.generate), database=None)
 
 
 @pytest.fixture

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pipeline.core.artifact import Format, Precision
+from pipeline.core.artifact import CALIBRATED_PRECISIONS, Format, Precision
 from pipeline.parity.profile import (
     NoProfile,
     OutputProfile,
     Predicted,
     Profile,
     derived,
+    derived_for,
     headroom,
     load,
     rounded_up,
     save,
 )
-from pipeline.parity.tolerances import line_of, tolerances_for
+from pipeline.parity.tolerances import TABLE, Tolerance, line_of, tolerances_for
+from tests.unit.pipeline.parity.answers import PROPERTY
 
 
 def profile(max_error: float = 1e-3, *, noise: float = 0.0, magnitude: float = 1.0, dtype: str = "float32") -> Profile:
@@ -41,6 +46,7 @@ def test_the_bounds_are_the_prediction_with_its_headroom() -> None:
     assert found is not None
     assert found.atol == pytest.approx(3.7e-3)
     assert found.rtol == pytest.approx(4 * 2.0**-23, rel=0.01)
+    # 60 dB less 9.5, which is no other than the table's: 3 times the amplitude.
     assert (found.sqnr_db, found.predicted) == (50, 1.23e-3)
     assert (found.top1, found.accuracy_drop, found.reason) == (line.top1, line.accuracy_drop, line.reason)
     assert "moves the output by 0.0013 on 360 samples (2 Conv2D, 1 Softmax; at worst 1495 float32 ULP" in found.source
@@ -96,6 +102,113 @@ def test_a_profile_or_the_reason_why_there_is_none_is_kept(tmp_path: Path) -> No
     for found in (profile(), NoProfile(unavailable="ValueError: a table of words")):
         save(found, tmp_path / "profile.json")
         assert load(tmp_path / "profile.json") == found
+
+
+def derived_from(
+    found: OutputProfile, precision: Precision = Precision.FLOAT16, kind: Format = Format.TFLITE
+) -> Tolerance:
+    whole = Profile(outputs={"scores": found}, operations={}, worst_case_ulps=0, samples=1)
+    return derived_for(kind, precision, ("scores",), whole)["scores"]
+
+
+def moved_by(
+    max_error: float,
+    sqnr_db: float | None = 70.0,
+    *,
+    magnitude: float = 1.0,
+    noise: float = 0.0,
+    dtype: str = "float32",
+) -> OutputProfile:
+    """Moved so far in every precision, but not in those that only TF.js has."""
+    moved = {str(precision): Predicted(max_error=max_error, sqnr_db=sqnr_db) for precision in Precision}
+    moved["tfjs float16"] = Predicted(max_error=max_error / 8, sqnr_db=sqnr_db)
+    return OutputProfile(dtype=dtype, magnitude=magnitude, noise=noise, moved=moved)
+
+
+def test_what_is_calibrated_on_other_samples_is_given_more() -> None:
+    """Otherwise sound int8 files would fail on samples beyond their ranges (docs/tolerances.md has up to 3.1)."""
+    assert {precision: headroom(precision) for precision in Precision} == {
+        precision: 5.0 if precision in CALIBRATED_PRECISIONS else 3.0 for precision in Precision
+    }
+
+
+def test_the_noise_floor_follows_the_prediction() -> None:
+    """Otherwise an output that is a little wrong everywhere would be within bounds of single values."""
+    line = line_of(Format.TFLITE, Precision.FLOAT16)
+    step = 2.0**-11
+    assert derived_from(moved_by(1e-2)).sqnr_db == 60.0
+    assert derived_from(moved_by(step)).sqnr_db == 60.0
+    assert derived_from(moved_by(step * 0.99)).sqnr_db == line.sqnr_db
+    assert derived_from(moved_by(1e-2, None)).sqnr_db == line.sqnr_db
+
+
+def test_tfjs_has_a_prediction_of_its_own_for_float16_and_no_least_step() -> None:
+    """Otherwise its bound would be TFLite's, which rounds other constants."""
+    found = derived_from(moved_by(8e-5), kind=Format.TFJS)
+    assert found.predicted == pytest.approx(1e-5)
+    assert derived_from(moved_by(8e-5)).predicted == pytest.approx(2.0**-11)
+
+
+def test_only_outputs_that_were_tried_are_derived_for() -> None:
+    """Otherwise a label beside the scores would be given bounds of nothing."""
+    assert set(derived_for(Format.TFLITE, Precision.INT8, ("scores", "label"), profile())) == {"scores"}
+    assert derived_for(Format.TFLITE, Precision.INT8, ("scores",), None) == {}
+
+
+SIZE = st.floats(1e-9, 1e6)
+
+
+@PROPERTY
+@given(
+    precision=st.sampled_from(list(Precision)), kind=st.sampled_from([Format.TFLITE, Format.TFJS]),
+    less=st.tuples(SIZE, SIZE, SIZE), more=st.tuples(SIZE, SIZE, SIZE),
+)  # fmt: skip
+def test_bounds_grow_with_the_prediction_the_magnitude_and_the_noise(
+    precision: Precision, kind: Format, less: tuple[float, float, float], more: tuple[float, float, float]
+) -> None:
+    """Otherwise a model that rounds more could be held to less."""
+    if (kind, precision) not in TABLE:
+        return
+    low, high = (
+        derived_from(moved_by(error, magnitude=magnitude, noise=noise), precision, kind)
+        for error, magnitude, noise in (less, tuple(map(max, less, more)))
+    )
+    assert low.atol <= high.atol
+    assert low.rtol == high.rtol
+    if precision is Precision.INT8:
+        # Its inputs and outputs are rounded on top of all else.
+        error, magnitude, noise = less
+        assert derived_from(moved_by(error, magnitude=magnitude, noise=noise), Precision.INT8_IO).atol >= low.atol
+
+
+@PROPERTY
+@given(
+    precision=st.sampled_from(list(Precision)), kind=st.sampled_from([Format.TFLITE, Format.TFJS]),
+    error=SIZE, magnitude=SIZE, noise=SIZE, dtype=st.sampled_from(["float16", "bfloat16", "float32", "float64"]),
+)  # fmt: skip
+def test_a_bound_is_never_below_what_rounding_did_nor_far_above_its_largest_reason(
+    *, precision: Precision, kind: Format, error: float, magnitude: float, noise: float, dtype: str
+) -> None:
+    """Otherwise the very graph that was rounded would fail, or a bound would be loose for no reason."""
+    if (kind, precision) not in TABLE:
+        return
+    profiled = moved_by(error, magnitude=magnitude, noise=noise, dtype=dtype)
+    found = derived_from(profiled, precision, kind)
+    emulated = profiled.moved["tfjs float16" if (kind, precision) == (Format.TFJS, Precision.FLOAT16) else precision]
+    ulp = {"float16": 2.0**-10, "bfloat16": 2.0**-7}.get(dtype, 2.0**-23) * magnitude
+    reasons = [headroom(precision) * max(emulated.max_error, noise), ulp]
+    assert found.atol >= max(reasons)
+    if kind is Format.TFJS:
+        assert found.atol <= max(reasons) * 1.1
+    narrower = derived_from(moved_by(error, magnitude=magnitude, noise=noise), precision, kind)
+    assert found.atol >= narrower.atol
+    assert found.rtol >= narrower.rtol
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf])
+def test_what_is_not_finite_is_not_rounded(value: float) -> None:
+    """Otherwise a model whose answers overflow would end in an error of decimal arithmetic."""
+    assert rounded_up(value) == value
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
@@ -18,21 +17,14 @@ from pipeline.core.signature import Signature
 from pipeline.core.target import RuntimeInfo
 from pipeline.parity.compare import compare_recording
 from pipeline.parity.comparison import OutputComparison, status_of
-from pipeline.parity.figures import NumericFigures, ScoreFigures
+from pipeline.parity.figures import ScoreFigures
 from pipeline.parity.intervals import mcnemar, paired_difference, paired_ratio, wilson
 from pipeline.parity.status import Pass
 from pipeline.parity.tolerances import Tolerance
 from pipeline.parity.ulps import UlpTally
+from tests.unit.pipeline.parity.answers import ANYTHING, FINITE, PROPERTY, Compared, numeric
 
-Compared = Callable[..., OutputComparison]
-
-# The fixtures are factories without state, so sharing them between examples is sound.
-PROPERTY = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
-)
 SHAPES = st.tuples(st.integers(2, 9), st.integers(2, 5))
-FINITE = st.floats(-1e6, 1e6, width=32)
-ANYTHING = st.floats(width=32)
 
 
 def pairs(elements: st.SearchStrategy[float]) -> st.SearchStrategy[tuple[NDArray[Any], NDArray[Any]]]:
@@ -41,11 +33,6 @@ def pairs(elements: st.SearchStrategy[float]) -> st.SearchStrategy[tuple[NDArray
             arrays.arrays(np.float32, shape, elements=elements), arrays.arrays(np.float32, shape, elements=elements)
         )
     )
-
-
-def numeric(comparison: OutputComparison) -> NumericFigures:
-    assert isinstance(comparison.figures, NumericFigures)
-    return comparison.figures
 
 
 def scored(comparison: OutputComparison) -> ScoreFigures:

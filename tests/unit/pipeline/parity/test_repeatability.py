@@ -11,12 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from pipeline.core.outcome import Recording, Repeat, RepeatKind
 from pipeline.core.signature import Signature, Tensors, TensorSpec, batches, concatenated
 from pipeline.core.target import Answers, RuntimeInfo
 from pipeline.parity.compare import compare_recording
-from pipeline.parity.comparison import Comparison, status_of
+from pipeline.parity.comparison import Comparison, RepeatFigures, status_of
 from pipeline.parity.findings import (
     DependsOnBatchMates,
     DependsOnBatchSize,
@@ -25,8 +28,10 @@ from pipeline.parity.findings import (
     RepeatMalformed,
 )
 from pipeline.parity.record import load, record, save
+from pipeline.parity.repeatability import repeatability
 from pipeline.parity.status import Fail, Pass
 from pipeline.parity.tolerances import Tolerance
+from tests.unit.pipeline.parity.answers import PROPERTY
 
 Batch = NDArray[np.float32]
 SAMPLES = np.linspace(-1, 1, 40, dtype=np.float32).reshape(20, 2)
@@ -161,6 +166,89 @@ def test_any_batch_sizes_can_be_asked_again(sizes: tuple[int, ...]) -> None:
     comparison = compared(FakeServer(), sizes=sizes)
     assert isinstance(status_of(comparison), Pass)
     assert {line.batch_size for line in comparison.repeats} == set(sizes)
+
+
+ROWS = st.lists(st.integers(0, len(SAMPLES) - 1), min_size=1, max_size=6).map(np.array)
+KINDS: st.SearchStrategy[RepeatKind] = st.sampled_from(["again", "mixed", "together"])
+
+
+def figures(first: NDArray[Any], *repeats: tuple[RepeatKind, NDArray[np.int64], NDArray[Any]]) -> RepeatFigures:
+    """What repeats of answers are found to be, asked at a batch size of 4; the reference is what the model says."""
+    recording = Recording(
+        info=RuntimeInfo(runtime="fake", version="1"),
+        outputs={4: {"y": first}},
+        milliseconds_per_sample={4: 1.0},
+        repeats=tuple(Repeat(kind=kind, batch_size=4, rows=rows, outputs={"y": y}) for kind, rows, y in repeats),
+    )
+    (line,) = repeatability({"y": SAMPLES * 2}, recording, tolerances=TOLERANCES)
+    return line
+
+
+@PROPERTY
+@given(rows=ROWS, kind=KINDS, anything=st.floats(width=32))
+def test_what_is_repeated_to_the_bit_is_never_noise_however_wrong(
+    rows: NDArray[np.int64], kind: RepeatKind, anything: float
+) -> None:
+    """Otherwise a target that is always wrong in one way would be called moody."""
+    first = np.full_like(SAMPLES, anything)
+    line = figures(first, (kind, rows, first[rows]))
+    assert line.findings == ()
+    assert {line.noise, line.mixed, line.together} - {None} == {0.0}
+    assert line.asked == rows.size
+
+
+@PROPERTY
+@given(parts=st.lists(st.tuples(KINDS, ROWS, st.floats(-1, 1)), min_size=1, max_size=5), data=st.data())
+def test_the_order_of_the_repeats_and_how_they_are_split_changes_no_figure(
+    parts: list[tuple[RepeatKind, NDArray[np.int64], float]], data: st.DataObject
+) -> None:
+    """Otherwise interleaving the targets in another way could change a verdict."""
+    first = SAMPLES * 2
+    repeats = [(kind, rows, first[rows] + np.float32(off)) for kind, rows, off in parts]
+    whole = figures(first, *repeats)
+    mixed = figures(first, *data.draw(st.permutations(repeats)))
+    split = figures(first, *((kind, rows[[at]], y[[at]]) for kind, rows, y in repeats for at in range(rows.size)))
+    for other in (mixed, split):
+        assert (other.noise, other.mixed, other.together, other.asked) == (
+            whole.noise, whole.mixed, whole.together, whole.asked,
+        )  # fmt: skip
+        assert [type(one) for one in other.findings] == [type(one) for one in whole.findings]
+
+
+@PROPERTY
+@given(rows=ROWS, kind=KINDS, error=st.floats(0, 10), more=st.floats(1, 10))
+def test_more_noise_is_never_less_and_just_a_change_of_verdict_is_a_finding(
+    rows: NDArray[np.int64], kind: RepeatKind, error: float, more: float
+) -> None:
+    """Otherwise a noisier target could look calmer, or harmless noise fail."""
+    first = SAMPLES * 2
+    less, greater = (figures(first, (kind, rows, first[rows] + np.float64(size))) for size in (error, error * more))
+
+    def noise(line: RepeatFigures) -> float:
+        (only,) = {line.noise, line.mixed, line.together} - {None}
+        assert only is not None
+        return only
+
+    assert noise(less) <= noise(greater)
+    assert noise(less) == pytest.approx(error)
+    for line in (less, greater):
+        # The answers are right at first; rounding may decide within a hair of the bound.
+        if abs(noise(line) - TOLERANCES["y"].atol) > 1e-9:
+            assert bool(line.findings) == (noise(line) > TOLERANCES["y"].atol)
+
+
+@PROPERTY
+@given(rows=ROWS, kind=KINDS, value=st.sampled_from([np.nan, np.inf, -np.inf]), at=st.integers(0, 5))
+def test_no_repeat_passes_in_which_a_value_is_not_finite_any_more(
+    rows: NDArray[np.int64], kind: RepeatKind, value: float, at: int
+) -> None:
+    """Otherwise a target could be right at first and answer NaN in use."""
+    first = SAMPLES * 2
+    later = first[rows]
+    later[at % rows.size, at % 2] = value
+    line = figures(first, (kind, rows, later))
+    assert len(line.findings) == 1
+    assert {line.noise, line.mixed, line.together} - {None} == {np.inf}
 
 
 def test_repeats_are_kept_with_the_recording(tmp_path: Path) -> None:
