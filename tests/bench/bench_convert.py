@@ -125,12 +125,13 @@ def _named(tflite: Callable[[str], None], tfjs: Callable[[str], None]) -> dict[s
     }
 
 
-def measured(side: str, saved_model: Path) -> None:
-    """Run one side in this process, and print what it took as JSON."""
+def measured(side: str, saved_model: Path, precisions: set[str]) -> None:
+    """Run one side in this process, and print what it took as JSON. Preflight is part of it whatever is chosen."""
     with tempfile.TemporaryDirectory(prefix="bench-convert-") as folder:
         steps = {"bare": bare, "ours": ours}[side](saved_model, Path(folder))
         took: dict[str, tuple[float, float]] = {}
-        for name, step in steps.items():
+        chosen = {name: step for name, step in steps.items() if name == "preflight" or name.split()[1] in precisions}
+        for name, step in chosen.items():
             clock, cpu = time.perf_counter(), time.process_time()
             step()
             took[name] = (time.perf_counter() - clock, time.process_time() - cpu)
@@ -148,18 +149,19 @@ def asked(*arguments: str) -> dict[str, Any]:
     return answer
 
 
-def compared(name: str, saved_model: str, rounds: int) -> None:
+def compared(name: str, saved_model: str, rounds: int, precisions: list[str]) -> None:
     runs: dict[str, list[dict[str, Any]]] = {"bare": [], "ours": []}
     for _ in range(rounds):
         for side, results in runs.items():
-            results.append(asked("--side", side, saved_model))
+            results.append(asked("--side", side, "--precisions", *precisions, "--", saved_model))
 
     def least(side: str, kind: int, start: str) -> float:
         """The seconds of the quickest round, on the clock (0) or on the CPU (1), of the steps that start so."""
         sums = [sum(took[kind] for step, took in one["took"].items() if step.startswith(start)) for one in runs[side]]
         return float(min(sums))
 
-    for what, start in (("all", ""), ("TFLite", "tflite"), ("TF.js", "tfjs"), ("TF.js float32", "tfjs float32")):
+    parts = (("all", ""), ("TFLite", "tflite"), ("TF.js", "tfjs"), ("TF.js float32", "tfjs float32"))
+    for what, start in parts if "float32" in precisions else parts[:3]:
         figures = [least(side, kind, start) for side in ("bare", "ours") for kind in (0, 1)]
         print(
             f"{name:<13} {what:<14} bare {figures[0]:6.1f} s ({figures[1]:6.1f} CPU)   ours {figures[2]:6.1f} s "
@@ -176,18 +178,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", default=list(MODELS), help=f"of {', '.join(MODELS)}")
     parser.add_argument("--rounds", type=int, default=1)
+    every = list(dict.fromkeys((*TFLITE, *TFJS)))
+    parser.add_argument(
+        "--precisions", nargs="+", choices=every, default=every, help="only these; TF.js needs float32 among them"
+    )
     parser.add_argument("--side", choices=["bare", "ours", "export"], help="used by itself: one side in this process")
     arguments = parser.parse_args()
     if arguments.side == "export":
         name, folder = arguments.models
         print(json.dumps({"saved_model": str(exported(name, Path(folder)))}))
     elif arguments.side is not None:
-        measured(arguments.side, Path(arguments.models[0]))
+        measured(arguments.side, Path(arguments.models[0]), set(arguments.precisions))
     else:
         print("aim: a ratio of at most 1.20 in time and in memory")
         for name in arguments.models:
             with tempfile.TemporaryDirectory(prefix="bench-convert-") as folder:
-                compared(name, asked("--side", "export", name, folder)["saved_model"], arguments.rounds)
+                compared(
+                    name, asked("--side", "export", name, folder)["saved_model"], arguments.rounds, arguments.precisions
+                )
 
 
 if __name__ == "__main__":
