@@ -128,6 +128,11 @@ class BrowserSession:
         if not self.channel.broken:
             self.channel.ask({"kind": "unload"}, within_seconds=self.answer_within_seconds)
 
+    def kernels(self, variant: str) -> frozenset[str]:
+        """The names of the kernels that the backend `variant` has registered in the page."""
+        answer = self.channel.ask({"kind": "kernels", "backend": variant}, within_seconds=self.answer_within_seconds)
+        return frozenset(json.loads(answer))
+
 
 @dataclass(frozen=True, kw_only=True)
 class BrowserRunner:

@@ -6,6 +6,7 @@ import {
   engine,
   env,
   getBackend,
+  getKernelsForBackend,
   setBackend,
   version_core,
 } from '@tensorflow/tfjs-core';
@@ -35,6 +36,13 @@ export async function activate(name: BackendName): Promise<void> {
   if (!started || current !== name) {
     throw new Error(`the ${name} backend does not start in this browser (TF.js would run on ${current})`);
   }
+}
+
+/** The names of the kernels that the backend has registered in this page; a bundler may have left some out. */
+export async function kernelsOf(name: string): Promise<readonly string[]> {
+  if (!isBackendName(name)) throw new Error(`there is no backend ${name}: there are ${BACKENDS.join(', ')}`);
+  await register(name);
+  return getKernelsForBackend(name).map((kernel) => kernel.kernelName);
 }
 
 /** Lets the next `activate` start the backend anew, with memory of its own; for after a trap in its code. */

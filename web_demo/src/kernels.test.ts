@@ -26,6 +26,9 @@ describe('the list of kernels', () => {
     ['Softmax', ['Softmax']],
     ['ResizeBilinear', ['ResizeBilinear']],
     ['Const', []],
+    ['Abs', ['Abs']],
+    ['ComplexAbs', ['Abs', 'ComplexAbs']],
+    ['Zeros', []],
   ])('%s calls %j', (operation, called) => {
     expect(kernels.operations[operation]).toEqual(called);
   });

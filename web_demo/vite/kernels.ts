@@ -68,8 +68,12 @@ function operationsOf(executors: string, ops: string): Record<string, string[]> 
       /((?:case '\w+':\s*)+)([\s\S]*?)(?=case '\w+':|default:)/g,
     )) {
       const called = [...body.matchAll(/\bops\.([\w.]+)\(/g)].map((call) => call[1] ?? '');
-      const kernelNames = [...new Set(called.flatMap((path) => functions.kernelsOf(path)))].sort();
-      for (const label of labels.matchAll(/'(\w+)'/g)) found[label[1] ?? ''] = kernelNames;
+      const kernelNames = called.flatMap((path) => functions.kernelsOf(path));
+      for (const [, label = ''] of labels.matchAll(/'(\w+)'/g)) {
+        // An operation for complex numbers shares its case with one for real numbers.
+        const own = label.startsWith('Complex') ? [label] : [];
+        found[label] = [...new Set([...kernelNames, ...own])].sort();
+      }
     }
   }
   return found;
@@ -112,12 +116,23 @@ class Functions {
 function kernelsIn(file: string, seen: Set<string>): string[] {
   if (seen.has(file) || !existsSync(file)) return [];
   seen.add(file);
-  const code = codeOf(file);
+  const code = withoutComplex(codeOf(file));
   const own = [...code.matchAll(/ENGINE\.runKernel\((\w+)/g)].map((call) => call[1] ?? '');
   if (own.length > 0) return own;
   return [...code.matchAll(/import \{ (\w+) \} from '(\.[\w./]+)'/g)]
     .filter(([, name = '']) => new RegExp(`(?<!\\.)\\b${name}\\(`).test(code))
     .flatMap(([, , path = '']) => kernelsIn(join(dirname(file), `${path}.js`), seen));
+}
+
+/** Code without its branches for complex numbers, which no real number goes through: wasm has no kernels for them. */
+function withoutComplex(code: string): string {
+  const branch = /if \([^{]*=== 'complex64'\) \{/.exec(code);
+  if (branch === null) return code;
+  let end = branch.index + branch[0].length;
+  for (let open = 1; open > 0 && end < code.length; end++) {
+    open += code[end] === '{' ? 1 : code[end] === '}' ? -1 : 0;
+  }
+  return withoutComplex(code.slice(0, branch.index) + code.slice(end));
 }
 
 function codeOf(file: string): string {

@@ -13,6 +13,7 @@ import pytest
 from pipeline.core.artifact import TFJS_PRECISIONS, Precision
 from pipeline.core.errors import TargetFailed
 from tests.integration.web_demo.models import TestModel
+from web_demo.kernels import installed_kernels
 from web_demo.runtime import BrowserSession
 
 BACKENDS = ("wasm", "webgl", "cpu")
@@ -184,3 +185,9 @@ def _changed_copy(model: TestModel, into: Path, change: Callable[[str], str]) ->
     described["signature"] = json.loads(change(json.dumps(described["signature"])))
     (copy / "model.json").write_text(json.dumps(described))
     return copy
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_preflight_knows_the_kernels_that_the_page_has(session: BrowserSession, backend: str) -> None:
+    """Preflight would say that a model runs, and the page would lack a kernel that the bundler left out."""
+    assert session.kernels(backend) == installed_kernels().backends[backend]

@@ -1,6 +1,6 @@
 /** The parity page: does what the Python side asks, one instruction after the other, on the demo's own model runner. */
 
-import { contextIsLost, forget, onContextLost } from '../backends';
+import { contextIsLost, forget, kernelsOf, onContextLost } from '../backends';
 import { CONTEXT_LOST, type ModelRunner, loadModel } from '../model-runner';
 import { decode, encode } from '../safetensors';
 import type { HostTensor } from '../tensors';
@@ -35,6 +35,8 @@ async function obeyed(instruction: Instruction, conversation: Conversation): Pro
     case 'unload':
       unload();
       return new Blob();
+    case 'kernels':
+      return new Blob([JSON.stringify(await kernelsOf(instruction.backend))], { type: 'application/json' });
   }
 }
 

@@ -3,7 +3,8 @@
 export type Instruction =
   | { readonly id: number; readonly kind: 'load'; readonly url: string; readonly backend: string }
   | { readonly id: number; readonly kind: 'run'; readonly batchSize: number }
-  | { readonly id: number; readonly kind: 'unload' };
+  | { readonly id: number; readonly kind: 'unload' }
+  | { readonly id: number; readonly kind: 'kernels'; readonly backend: string };
 
 /** The page's end of the conversation; `base` is the address that holds the token. */
 export class Conversation {
