@@ -28,6 +28,7 @@ def saved_model_from_call(
     `call` takes tensors by the names in `inputs` (their `tf.TensorSpec`s) and gives tensors by name; `tracked` is the
     model whose variables it uses. With `input_checks` the signature refuses inputs of a wrong rank or with other fixed
     dimensions before anything else: a convolution that meets them inside TensorFlow Serving aborts its whole process.
+    Without `warmup_samples` there are no warmup requests.
     """
     import keras
     import tensorflow as tf
@@ -53,14 +54,15 @@ def saved_model_from_call(
         inputs=_ordered(written.inputs, tuple(inputs)),
         outputs=_ordered(written.outputs, output_names),
     )
-    write_warmup_requests(
-        into,
-        model_name=model_name,
-        signature_name=SIGNATURE_NAME,
-        input_names=signature.input_names,
-        samples=warmup_samples,
-        batch_size=signature.fixed_batch or 1,
-    )
+    if warmup_samples:
+        write_warmup_requests(
+            into,
+            model_name=model_name,
+            signature_name=SIGNATURE_NAME,
+            input_names=signature.input_names,
+            samples=warmup_samples,
+            batch_size=signature.fixed_batch or 1,
+        )
     return signature
 
 

@@ -73,6 +73,7 @@ MODEL = ModelSpec(
     output_names=(OUTPUT,),
     epochs=20,
     batch_size=32,
+    training_threads=1,
     scores=ClassScores(output=OUTPUT, classes=tuple("0123456789")),
     accuracy_floor=0.975,
     demo=Demo(kind="draw", title="Draw a digit", input=INPUT),

@@ -34,6 +34,7 @@ class RuntimeLane(Executor):
         self._interrupted = threading.Event()
         self._busy_thread: int | None = None
         self._steps_left = steps
+        self._begun = False
         self._booting = self._pool.submit(self._interruptibly, self._boot)
         self._closing: Future[None] | None = None
 
@@ -45,11 +46,19 @@ class RuntimeLane(Executor):
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         with self._lock:
             submitted = self._pool.submit(self._interruptibly, lambda: fn(*args, **kwargs))
+            self._begun = True
             self._steps_left -= 1
             if self._steps_left == 0:
                 # Shutting down takes up to a second, which is no time lost while other runtimes still answer.
                 self.close()
             return submitted
+
+    def before_steps(self, do: Callable[[Session], None]) -> Future[None] | None:
+        """Call `do` before the first step; None when that is here already."""
+        with self._lock:
+            if self._begun or self._closing is not None:
+                return None
+            return self._pool.submit(self._interruptibly, lambda: do(self.session))
 
     def close(self) -> Future[None]:
         """Shut the runtime down once its steps are through; the future says when that is done, or what it raised."""

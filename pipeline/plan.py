@@ -127,8 +127,9 @@ class Planner:
             logs = self.store.root / file.name / "training" / recipe([]).key
             checkpoints = logs / "checkpoints"
             try:
-                making.facts |= self._make(
-                    stages.train_into, making.folder, file, self.training, checkpoints, logs / "tensorboard"
+                # TensorFlow takes the number of its threads once in a process.
+                making.facts |= self.workers.call_alone(
+                    TRAIN, stages.train_into, making.folder, file, self.training, checkpoints, logs / "tensorboard"
                 )
             finally:
                 # A killed worker cannot clear away the checkpoint that it was writing; the last whole one stays.

@@ -53,10 +53,16 @@ def afresh(stage: Callable[..., Facts], folder: Path, *args: object, **settings:
 
 
 def train_into(folder: Path, file: ModelFile, settings: TrainSettings, checkpoints: Path, tensorboard: Path) -> Facts:
-    """Train, and leave the `.keras` file, the golden and the representative samples; facts about the model."""
+    """Train, and leave the `.keras` file, the golden and the representative samples; facts about the model.
+
+    To be called in a process in which TensorFlow has not yet computed anything.
+    """
     import numpy as np
+    import tensorflow as tf
 
     spec = model_files.load(file)
+    if spec.training_threads is not None:
+        tf.config.threading.set_intra_op_parallelism_threads(spec.training_threads)
     trained = train(
         spec,
         epochs=settings.epochs or spec.epochs,
@@ -174,6 +180,31 @@ def export_into(
         input_checks=input_checks,
     )
     return {"signature": signature.to_json(), "version": version}
+
+
+def export_untrained_into(folder: Path, file: ModelFile) -> Facts:
+    """Export the model as it is built, as `<folder>/1/`; its signature."""
+    from export.saved_model_from_keras import saved_model_from_keras
+
+    spec = model_files.load(file)
+    try:
+        model = spec.build()
+    except Exception as error:
+        raise ModelFailed(
+            f"model {spec.name}: its build() raised {type(error).__name__}: {error}",
+            hint="mend build() in the model file",
+        ) from error
+    signature = saved_model_from_keras(
+        model,
+        into=folder,
+        version=1,
+        output_names=spec.output_names,
+        inputs=spec.inputs,
+        model_name=file.name,
+        warmup_samples={},
+        input_checks=False,
+    )
+    return signature.to_json()
 
 
 def preflight_into(folder: Path, saved_model: Path, *, signature: Facts, trained: Path, lowering: bool) -> Facts:

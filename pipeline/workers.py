@@ -30,6 +30,7 @@ _TERMINATE_WITHIN_SECONDS = 5.0
 _MESSAGE_CHARACTERS = 800
 # Unix allows 107 characters, and multiprocessing adds `/pymp-xxxxxxxx/listener-xxxxxxxx`.
 _SOCKET_ADDRESS_CHARACTERS = 107 - 32
+_STOPPED = "the workers were stopped"
 
 # Set in a worker only, by its initializer: where its progress goes.
 _events: Connection[Progress | None, Progress | None] | None = None
@@ -67,6 +68,13 @@ class Workers:
             return executor.submit(fn, *args, **settings).result()
         except BrokenProcessPool:
             self._forget(name, executor)
+        return self.call_alone(name, fn, *args, **settings)
+
+    def call_alone(self, name: str, fn: Callable[P, T], /, *args: P.args, **settings: P.kwargs) -> T:
+        """What `fn` returns or raises in a process that did nothing before and does nothing afterwards.
+
+        Raises WorkerDied when the process ends instead.
+        """
         alone = f"{name}-alone-{threading.get_ident()}"
         executor = self.executor(alone)
         future = executor.submit(fn, *args, **settings)
@@ -84,7 +92,7 @@ class Workers:
         """Let the next call make a new one. Raises BrokenProcessPool when it broke because all is being stopped."""
         with self._lock:
             if self._stopped:
-                raise BrokenProcessPool("the workers were stopped")
+                raise BrokenProcessPool(_STOPPED)
             if self._executors.get(name) is executor:
                 del self._executors[name]
         executor.shutdown(wait=False)
@@ -97,8 +105,13 @@ class Workers:
             _stop(executor)
 
     def executor(self, name: str, *, processes: int = 1) -> ProcessPoolExecutor:
-        """The executor of that name, made at the first call; what its processes print goes to `<logs>/<name>.log`."""
+        """The executor of that name, made at the first call; what its processes print goes to `<logs>/<name>.log`.
+
+        Raises BrokenProcessPool when all is being stopped.
+        """
         with self._lock:
+            if self._stopped:
+                raise BrokenProcessPool(_STOPPED)
             if name not in self._executors:
                 executor = ProcessPoolExecutor(
                     processes,
@@ -157,7 +170,7 @@ def _died(exit_code: int | None, log: Path) -> WorkerDied:
     hint = f"a fault of the library that was called ({log} has its words): leave out what asked for it"
     if exit_code == -signal.SIGKILL:
         hint = "the system kills what takes too much memory: close other programs, or use a machine with more"
-    return WorkerDied(f"the process that did it ended with {named}, and again when it ran alone", hint=hint)
+    return WorkerDied(f"the process that did it ended with {named}, although nothing else ran in it", hint=hint)
 
 
 def _listen(heard: Connection[Progress | None, Progress | None], observer: Observer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -20,12 +20,13 @@ from pipeline.core.artifact import Format, Precision
 from pipeline.core.errors import EnvironmentProblem, UsageError
 from pipeline.core.outcome import Errored, Outcome, Skipped
 from pipeline.core.progress import Observer
-from pipeline.core.target import Runtime, Session, Target
+from pipeline.core.target import Runtime, Session, SideBySide, Target
 from pipeline.lanes import LanesByStep, RuntimeLane, runtime_lanes
-from pipeline.model_files import Known
+from pipeline.model_files import Known, ModelFile
 from pipeline.parity import record
 from pipeline.plan import PREFLIGHT, PROFILE, TFJS_WORKER, TRAIN, Planner
 from pipeline.preflight.explain import explained, inventory_in
+from pipeline.rehearsal import Rehearsal, rehearsing
 from pipeline.stages import TrainSettings
 from pipeline.standing import Standing
 from pipeline.steps import Result, Step, Survey, Workplace, make_all, survey
@@ -82,7 +83,11 @@ class Ran:
         return _essential(self.artifacts[EXPORT])
 
 
-SessionOf: TypeAlias = Mapping[Runtime, RuntimeLane]
+Lanes: TypeAlias = dict[str, RuntimeLane]
+"""The lane of each step that records."""
+
+Places: TypeAlias = dict[str, tuple[Runtime, list[Cell]]]
+"""Each runtime that is booted, and the cells that it is for."""
 
 
 def run_steps(job: Job, *, observer: Observer, shared: Standing | None = None) -> Ran:
@@ -103,7 +108,7 @@ def run_steps(job: Job, *, observer: Observer, shared: Standing | None = None) -
             beside = job.file.beside if isinstance(job.file, Adopted) else ()
             chosen = [*cells(places, job.config), *cells_beside(places, beside)]
         skipped = missing_cells(chosen, allow=job.allow_missing)
-        lanes: dict[Runtime, RuntimeLane] = {}
+        lanes: Lanes = {}
         planner = Planner(file=job.file, config=job.config, training=job.training, store=store, workers=crew)
         runnable = [cell for cell in chosen if cell not in skipped]
         steps = _wanted(_steps(planner, runnable, lanes), job, chosen)
@@ -112,8 +117,8 @@ def run_steps(job: Job, *, observer: Observer, shared: Standing | None = None) -
             _refuse_to_make_artifacts(job, surveyed)
             logs.mkdir(parents=True, exist_ok=True)
             stale = {step.name for step in surveyed.to_make}
-            runtimes = _runtimes([cell for cell in chosen if cell.step in stale])
-            with _running(planner, surveyed.to_make, runtimes, chosen, lanes=lanes, shared=shared) as lanes_by_step:
+            stale_cells = [cell for cell in chosen if cell.step in stale]
+            with _running(planner, surveyed.to_make, stale_cells, lanes=lanes, shared=shared) as lanes_by_step:
                 results = make_all(surveyed, Workplace(store=store, lanes=lanes_by_step, observer=observer))
             store.sweep(job.file.name, keep=max(job.config.store.keep, 1))
         else:
@@ -181,12 +186,12 @@ def _explained(results: Mapping[str, Result], chosen: Sequence[Cell], config: Co
     return told
 
 
-def _steps(planner: Planner, runnable: Sequence[Cell], lanes: SessionOf) -> list[Step]:
+def _steps(planner: Planner, runnable: Sequence[Cell], lanes: Lanes) -> list[Step]:
     config = planner.config
     consumed = {cell.artifact_step for cell in runnable}
 
     def session_of(cell: Cell) -> Callable[[], Session]:
-        return lambda: lanes[cell.target.runtime].session
+        return lambda: lanes[cell.step].session
 
     # The other precisions are written from the graph in float32.
     tfjs = dict.fromkeys((Precision.FLOAT32, *config.convert.tfjs)) if config.convert.tfjs else ()
@@ -205,40 +210,80 @@ def _steps(planner: Planner, runnable: Sequence[Cell], lanes: SessionOf) -> list
 
 @contextmanager
 def _running(
-    planner: Planner,
-    to_make: Sequence[Step],
-    runtimes: Mapping[str, Runtime],
-    chosen: Sequence[Cell],
-    *,
-    lanes: dict[Runtime, RuntimeLane],
-    shared: Standing | None,
+    planner: Planner, to_make: Sequence[Step], stale: Sequence[Cell], *, lanes: Lanes, shared: Standing | None
 ) -> Iterator[LanesByStep]:
-    """Start everything that is slow to start: workers, and the runtimes of what has to be recorded."""
+    """Start everything that is slow to start: workers, and the runtimes of the `stale` cells."""
     names = {step.name for step in to_make}
-    booted = runtimes if shared is None else {key: shared.runtime(runtime) for key, runtime in runtimes.items()}
-    steps_of = {
-        key: sum(cell.step in names for cell in chosen if cell.target.runtime == runtime)
-        for key, runtime in runtimes.items()
-    }
+    places = _places(stale, shared)
     with (
         tempfile.TemporaryDirectory(prefix="tripoint-") as scratch,
         _makers(planner) as makers,
         ThreadPoolExecutor(1, thread_name_prefix=TFJS_WORKER) as tfjs,
-        runtime_lanes(booted, Path(scratch), steps=steps_of) as by_key,
+        runtime_lanes(
+            {key: runtime for key, (runtime, _) in places.items()},
+            Path(scratch),
+            steps={key: len(cells) for key, (_, cells) in places.items()},
+        ) as by_key,
+        _rehearsing(planner, names, _variants(places, by_key), Path(scratch)),
     ):
-        lanes |= {runtimes[key]: lane for key, lane in by_key.items()}
+        lanes |= {cell.step: by_key[key] for key, (_, cells) in places.items() for cell in cells}
         if any(name.startswith(("convert tfjs", PREFLIGHT)) for name in names):
             # Not waited for: a warm-up that fails shows again, with its message, in the conversion itself.
             planner.workers.executor(TFJS_WORKER).submit(stages.warm_tfjs)
         by_step: dict[str, Executor] = {step.name: makers for step in to_make}
         by_step |= {step.name: tfjs for step in to_make if step.name.startswith(("convert tfjs", PREFLIGHT))}
-        by_step |= {cell.step: lanes[cell.target.runtime] for cell in chosen if cell.step in names}
+        by_step |= lanes
         try:
             yield LanesByStep(lanes=by_step)
         except BaseException:
             # Before the lanes close: a step that waits for a worker waits in vain only once the worker is gone.
             planner.workers.stop()
             raise
+
+
+@contextmanager
+def _rehearsing(
+    planner: Planner, names: Collection[str], variants: Sequence[tuple[RuntimeLane, Sequence[str]]], scratch: Path
+) -> Iterator[None]:
+    """A rehearsal in the browsers, while a model of ours trains."""
+    if TRAIN not in names or not isinstance(planner.file, ModelFile) or not variants:
+        yield
+        return
+    rehearsal = Rehearsal(
+        file=planner.file,
+        workers=planner.workers,
+        tfjs_worker=TFJS_WORKER,
+        lowering=planner.config.convert.lowering,
+        batch_sizes=planner.config.parity.batch_sizes,
+        variants=variants,
+    )
+    with rehearsing(rehearsal, scratch / "rehearsal"):
+        yield
+
+
+def _variants(places: Places, lanes: Mapping[str, RuntimeLane]) -> list[tuple[RuntimeLane, Sequence[str]]]:
+    """The variants that each lane of TF.js will be asked for; first those that take long, and so start in copies."""
+    found = {
+        key: tuple(dict.fromkeys(cell.target.variant for cell in own if cell.target.consumes is Format.TFJS))
+        for key, (_, own) in places.items()
+    }
+    copied = {key: isinstance(runtime, SideBySide) and runtime.copies > 1 for key, (runtime, _) in places.items()}
+    return [(lanes[key], found[key]) for key in sorted(found, key=lambda key: not copied[key]) if found[key]]
+
+
+def _places(stale: Sequence[Cell], shared: Standing | None) -> Places:
+    """Each runtime that is to be booted, as often as it is of use, with the cells for each; keys may be file names."""
+    by_runtime: dict[Runtime, list[Cell]] = {}
+    for cell in stale:
+        by_runtime.setdefault(cell.target.runtime, []).append(cell)
+    places: Places = {}
+    for runtime, own in by_runtime.items():
+        # What several runs share is up once.
+        copies = min(runtime.copies, len(own)) if shared is None and isinstance(runtime, SideBySide) else 1
+        booted = runtime if shared is None else shared.runtime(runtime)
+        for copy in range(copies):
+            places[f"{len(places)}-{type(runtime).__name__.lower()}"] = (booted, own[copy::copies])
+    return places
 
 
 @contextmanager
@@ -276,12 +321,6 @@ def missing_cells(chosen: Sequence[Cell], *, allow: bool) -> dict[Cell, Skipped]
             )
         skipped[cell] = Skipped(reason=reason)
     return skipped
-
-
-def _runtimes(stale: Sequence[Cell]) -> dict[str, Runtime]:
-    """The distinct runtimes, under names that may be file names."""
-    distinct = dict.fromkeys(cell.target.runtime for cell in stale)
-    return {f"{position}-{type(runtime).__name__.lower()}": runtime for position, runtime in enumerate(distinct)}
 
 
 def _essential(result: Result) -> Entry:

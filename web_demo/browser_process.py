@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -50,6 +51,7 @@ def page_open(
         ending.ask_for_it()
         thread.join()
         _wait_until_gone(scratch / "profile")
+        _remove(scratch / "profile")
 
 
 def _until_done(drive: Coroutine[Any, Any, None], ending: _Ending, broke: Callable[[str], None]) -> None:
@@ -107,6 +109,18 @@ def _wait_until_gone(profile: Path) -> None:
     deadline = time.monotonic() + _CLOSES_WITHIN_SECONDS
     while _holds(profile) and time.monotonic() < deadline:
         time.sleep(0.05)
+
+
+def _remove(profile: Path) -> None:
+    """A browser's helpers that were told to end write into the profile for a moment after it let go of its lock."""
+    deadline = time.monotonic() + _CLOSES_WITHIN_SECONDS
+    while profile.exists():
+        try:
+            shutil.rmtree(profile)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def _holds(profile: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +42,11 @@ class Browser:
     page_dist: Path = DIST
     starts_within_seconds: float = 60.0
     answer_within_seconds: float = 120.0
+
+    @property
+    def copies(self) -> int:
+        """Two where graphics are drawn: a browser has one graphics process, and without a card it fills one core."""
+        return 2 if self.lane == "graphics" and (os.cpu_count() or 1) > 1 else 1
 
     def missing(self) -> str | None:
         if self.executable is not None and not self.executable.is_file():

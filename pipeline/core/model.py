@@ -64,6 +64,8 @@ class ModelSpec:
     `build` is called after the seeds are set. `inputs` are needed for a model that does not say what its inputs are, a
     subclassed `keras.Model`, and ignored for others. Training counts as failed when the share of right answers on the
     test split is below `accuracy_floor`, or the mean absolute error of an output above its `error_ceilings`.
+    `training_threads` bounds the threads among which TensorFlow divides one operation, None leaves that to it: the
+    operations of a small model are over sooner than they are divided.
     """
 
     name: str
@@ -74,6 +76,7 @@ class ModelSpec:
     epochs: int
     batch_size: int
     seed: int = 0
+    training_threads: int | None = None
     inputs: tuple[TensorSpec, ...] = ()
     scores: ClassScores | None = None
     accuracy_floor: float | None = None

@@ -90,6 +90,16 @@ class Runtime(Protocol):
         ...
 
 
+@runtime_checkable
+class SideBySide(Protocol):
+    """What a runtime is, beside a Runtime, when several of it answer sooner than one."""
+
+    @property
+    def copies(self) -> int:
+        """How many of it this machine should start for one run."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Target:
     """A line of the report: artifacts of one format on one variant of a runtime, such as `browser/wasm`."""

@@ -10,12 +10,11 @@ from pipeline.core.errors import EnvironmentProblem
 from pipeline.core.progress import Observer, nobody
 from serving.engines.contract import RunningServer, ServedModel
 from serving.engines.docker_container import Confinement, ContainerServer
-from serving.engines.docker_daemon import connected, find_daemon
+from serving.engines.docker_daemon import connected, find_daemon, peeking
 from serving.engines.docker_image import daemon_platform, digest_of, image_missing, local_or_pulled
 
 # A pull may be silent for long while a layer is unpacked.
 _PULL_SECONDS = 600.0
-_PEEK_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +36,7 @@ class DockerEngine:
     def missing(self) -> str | None:
         try:
             endpoint = find_daemon()
-            with connected(endpoint, call_seconds=_PEEK_SECONDS) as client:
+            with peeking(endpoint) as client:
                 if not self.only_if_image:
                     return None
                 return image_missing(client, self.image, platform=self.platform or daemon_platform(client))
@@ -49,7 +48,7 @@ class DockerEngine:
         from docker.errors import ImageNotFound
 
         digest = "not here yet"
-        with connected(find_daemon(), call_seconds=_PEEK_SECONDS) as client, suppress(ImageNotFound):
+        with peeking(find_daemon()) as client, suppress(ImageNotFound):
             digest = digest_of(client.images.get(self.image))
         return {"engine": self.name, "image": self.image, "digest": digest, "flags": " ".join(self.extra_flags)}
 

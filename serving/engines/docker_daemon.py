@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 OTHER_ENGINE = "or use `--engine embedded`, which needs no Docker"
 _START = f"start Docker (here, as root: scripts/docker-daemon.sh), {OTHER_ENGINE}"
 _LOOPBACK = "127.0.0.1"
+_PEEK_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +69,20 @@ def connected(endpoint: Endpoint, *, call_seconds: float = 10.0) -> Iterator[Doc
         ) from error
     with closing(client):
         yield client
+
+
+@contextmanager
+def peeking(endpoint: Endpoint, *, call_seconds: float = _PEEK_SECONDS) -> Iterator[DockerClient]:
+    """A client for a few quick questions; raises EnvironmentProblem when one of them is not answered in time."""
+    from requests.exceptions import RequestException
+
+    with connected(endpoint, call_seconds=call_seconds) as client:
+        try:
+            yield client
+        except RequestException as error:
+            raise EnvironmentProblem(
+                f"the Docker daemon at {endpoint.url} does not answer: {error}", hint=_START
+            ) from error
 
 
 def _socket_paths() -> Iterator[Path]:

@@ -135,7 +135,7 @@ def test_an_interrupted_run_leaves_nothing(
         run.until(moment)
         send(run.process.pid)
         status, _, err = run.finish()
-        assert status == 130
+        assert status == 130, err
         assert "Traceback" not in err
         assert "never retrieved" not in err
         assert "interrupted" in err

@@ -59,6 +59,13 @@ def test_a_resumed_training_ends_as_an_uninterrupted_one(worker: Executor, tmp_p
     assert not (broken_off / "checkpoints").exists()
 
 
+def test_many_steps_in_one_call_give_the_weights_of_single_steps(worker: Executor, tmp_path: Path) -> None:
+    """What makes training fast would change the model, or take batches of one epoch into the next."""
+    at_once = train(worker, tmp_path, epochs=2)
+    single = worker.submit(_step_by_step, 2, tmp_path / "single", tmp_path / "tensorboard").result()
+    np.testing.assert_array_equal(at_once.reference["probabilities"], single)
+
+
 def test_resuming_nothing_is_refused(worker: Executor, tmp_path: Path) -> None:
     """A user would wait for a whole training that they believed half done."""
     with pytest.raises(UsageError, match="no interrupted training"):
@@ -118,3 +125,26 @@ def _interrupted_after(epoch: int, epochs: int, checkpoints: Path, tensorboard: 
     except Break:
         return
     raise AssertionError("the training was not broken off")
+
+
+def _step_by_step(epochs: int, checkpoints: Path, tensorboard: Path) -> Any:
+    import keras
+
+    from pipeline import training
+
+    calls = 0
+
+    class Count(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+        def on_train_batch_end(self, batch: int, logs: object = None) -> None:
+            nonlocal calls
+            calls += 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "_MOST_STEPS_AT_ONCE", 1)
+        patch.setattr(training, "_observing", lambda *_: Count())
+        spec = model_files.load(DIGITS)
+        trained = training.train(
+            spec, epochs=epochs, seed=0, resume=False, checkpoints=checkpoints, tensorboard=tensorboard
+        )
+    assert calls == epochs * 45
+    return trained.reference["probabilities"]

@@ -6,13 +6,15 @@ import multiprocessing
 import os
 import socket
 import tempfile
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from pipeline.core.errors import EnvironmentProblem
-from serving.engines.docker_daemon import connected, find_daemon
+from serving.engines.docker_daemon import connected, find_daemon, peeking
 
 
 def test_a_socket_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -90,3 +92,37 @@ def test_a_daemon_that_does_not_answer_is_told_so(monkeypatch: pytest.MonkeyPatc
             connected(find_daemon(), call_seconds=0.3),
         ):
             pass
+
+
+class _FallsSilent(BaseHTTPRequestHandler):
+    """Says which version of the API it has, and nothing else before it is released."""
+
+    released = threading.Event()
+
+    def do_GET(self) -> None:
+        if not self.path.endswith("/version"):
+            self.released.wait(10)
+        body = b'{"ApiVersion": "1.44"}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_daemon_that_falls_silent_is_told_so_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon that starts containers for others, or is short of memory, answered the first call and not the next."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _FallsSilent) as daemon:
+        threading.Thread(target=daemon.serve_forever).start()
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{daemon.server_port}")
+        try:
+            with (
+                pytest.raises(EnvironmentProblem, match="does not answer"),
+                peeking(find_daemon(), call_seconds=0.3) as client,
+            ):
+                client.images.get("tensorflow/serving")
+        finally:
+            _FallsSilent.released.set()
+            daemon.shutdown()
