@@ -51,6 +51,8 @@ def tflite_from_saved_model(
     import tensorflow as tf
 
     label = f"{model_name or saved_model.parent.name} tflite {precision}"
+    if precision in CALIBRATED_PRECISIONS:
+        _check_calibrated_text(signature, label)
     if precision in CALIBRATED_PRECISIONS and _has_loop(saved_model):
         # Tried with TensorFlow 2.21 on recurrent layers, tf.while_loop and tf.map_fn: each time the process was gone.
         raise ConversionFailed(
@@ -103,7 +105,7 @@ def _converted(
             if not news:
                 gist = _gist(str(error))
                 raise ConversionFailed(
-                    f"{label}: TFLite's converter refused the model: {gist}", hint=_hint(gist)
+                    f"{label}: TFLite's converter refused the model{gist and ': '}{gist}", hint=_hint(gist)
                 ) from error
             refused |= news
 
@@ -169,7 +171,24 @@ def _set_precision(
 
 def _calibration(signature: Signature, representative: Tensors) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
     for sample in batches(representative, signature.fixed_batch or 1):
-        yield signature.name, {name: np.ascontiguousarray(array) for name, array in sample.items()}
+        yield signature.name, {name: _as_the_quantizer_reads(array) for name, array in sample.items()}
+
+
+def _check_calibrated_text(signature: Signature, label: str) -> None:
+    """Raise ConversionFailed for text that the quantizer would misread; with TensorFlow 2.21 its process may end."""
+    for spec in signature.inputs:
+        sizes = (signature.fixed_batch or 1, *spec.shape[1:])
+        if spec.dtype == "string" and any(size != 1 for size in sizes):
+            raise ConversionFailed(
+                f"{label}: TFLite's quantizer reads a text input as one text, and `{spec.name}` is of shape "
+                f"{list(spec.shape[1:])}",
+                hint="leave integer precisions out of convert.tflite for this model, or give each text its own input",
+            )
+
+
+def _as_the_quantizer_reads(array: NDArray[Any]) -> NDArray[Any]:
+    # It takes the array's own memory for the one text, which in an array of Python's objects are addresses.
+    return np.ascontiguousarray(array.astype(np.bytes_) if array.dtype.kind == "O" else array)
 
 
 def _gist(text: str) -> str:
@@ -191,4 +210,6 @@ def _hint(gist: str) -> str:
         return (
             "TensorFlow's quantizer for int16x8 takes no model with integer inputs: leave int16x8 out of convert.tflite"
         )
+    if not gist:
+        return "it gave no reason; what it printed is in `logs` in the model's folder of the store (`.tripoint`)"
     return "the layer that holds the operation named has to be written without it for TFLite"

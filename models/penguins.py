@@ -1,8 +1,7 @@
-"""Palmer penguins: a table of numbers, codes and yes or no, and three questions about each bird.
+"""Palmer penguins: a table of numbers, names, years and yes or no, and three questions about each bird.
 
-The inputs are as a form would ask for them: the normalization is a layer that was adapted to the training data, and so
-travels with the model. Species and island are whole numbers with a meaning of their own rather than text, because TF.js
-and TFLite have no text on their fast paths. For some birds nobody knows the sex: there its answer carries no weight.
+The inputs are as a form would ask for them, the island by its name: normalization and vocabulary are layers that know
+the data, and so travel with the model. For some birds nobody knows the sex: there its answer carries no weight.
 """
 
 from __future__ import annotations
@@ -30,27 +29,31 @@ TEST_EVERY = 4
 
 @keras.saving.register_keras_serializable("penguins")
 class OneOf(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
-    """Codes int32 [batch, 1] as float32 [batch, count]: 1 in the column of the code, 0 elsewhere.
+    """Whole numbers [batch, 1] as float32 [batch, count]: 1 in the column of `first`, `first` + 1 and so on.
+
+    All columns are 0 for a number that has none.
 
     What CategoryEncoding does, without the operation that it does it by: TF.js's wasm backend and TFLite's int8 get
     OneHot wrong, and TFLite's converter makes one even of a comparison (docs/models.md).
     """
 
-    def __init__(self, count: int, **settings: Any) -> None:
+    def __init__(self, count: int, first: int, **settings: Any) -> None:
         super().__init__(**settings)
-        self.count = count
+        self.count, self.first = count, first
 
-    def call(self, codes: Any) -> Any:
-        distance = keras.ops.abs(keras.ops.cast(codes, "float32") - keras.ops.arange(self.count, dtype="float32"))
-        return keras.ops.relu(1.0 - distance)
+    def call(self, numbers: Any) -> Any:
+        # In whole numbers, as far as they are large: TF.js keeps constants in float16, which has no 2007.
+        places = keras.ops.cast(numbers - self.first, "float32")
+        return keras.ops.relu(1.0 - keras.ops.abs(places - keras.ops.arange(self.count, dtype="float32")))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "count": self.count}
+        return {**super().get_config(), "count": self.count, "first": self.first}
 
 
 def build() -> Any:
-    """Six inputs, each [batch, 1]: three measurements float32, in mm; `island`, `season` int32; `clutch_complete` bool.
+    """Six inputs, each [batch, 1].
 
+    Three measurements float32, in mm; `island` string, its name; `season` int64, its year; `clutch_complete` bool.
     To `species` float32 [batch, 3], `male` float32 [batch, 1], a probability, and `body_mass_kg` float32 [batch, 1].
     A measurement has an input of its own, so that quantization gives each a scale of its own.
     """
@@ -64,9 +67,12 @@ def build() -> Any:
         mean, variance = float(np.round(measured[name].mean())), float(measured[name].var())
         normalized = layers.Normalization(axis=None, mean=mean, variance=variance, name=f"{name}_normalized")
         seen.append(normalized(inputs[name]))
-    for name, values in {"island": ISLANDS, "season": SEASONS}.items():
-        inputs[name] = keras.Input((1,), name=name, dtype="int32")
-        seen.append(OneOf(len(values), name=f"{name}_encoded")(inputs[name]))
+    inputs["island"] = keras.Input((1,), name="island", dtype="string")
+    # From 1 on: 0 is for an island that is not among them.
+    known = layers.StringLookup(vocabulary=ISLANDS, name="island_number")(inputs["island"])
+    seen.append(OneOf(len(ISLANDS), first=1, name="island_encoded")(known))
+    inputs["season"] = keras.Input((1,), name="season", dtype="int64")
+    seen.append(OneOf(len(SEASONS), first=SEASONS[0], name="season_encoded")(inputs["season"]))
     inputs["clutch_complete"] = keras.Input((1,), name="clutch_complete", dtype="bool")
     seen.append(layers.Rescaling(1.0, name="clutch_complete_as_number")(inputs["clutch_complete"]))
 
@@ -101,7 +107,7 @@ def data() -> Dataset:
 
 
 def _split(birds: list[dict[str, str]]) -> Split:
-    def column(values: list[Any], dtype: type[np.generic]) -> NDArray[Any]:
+    def column(values: list[Any], dtype: type[np.generic | object]) -> NDArray[Any]:
         return np.array(values, dtype)[:, np.newaxis]
 
     known = np.array([bird["Sex"] in {"MALE", "FEMALE"} for bird in birds], np.float32)
@@ -111,8 +117,8 @@ def _split(birds: list[dict[str, str]]) -> Split:
             **{
                 name: column([float(bird[title]) for bird in birds], np.float32) for name, title in MEASUREMENTS.items()
             },
-            "island": column([ISLANDS.index(bird["Island"]) for bird in birds], np.int32),
-            "season": column([SEASONS.index(int(bird["Date Egg"][:4])) for bird in birds], np.int32),
+            "island": column([bird["Island"].encode() for bird in birds], object),
+            "season": column([int(bird["Date Egg"][:4]) for bird in birds], np.int64),
             "clutch_complete": column([bird["Clutch Completion"] == "Yes" for bird in birds], np.bool_),
         },
         targets={

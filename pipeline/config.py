@@ -30,9 +30,12 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class StoreConfig(_Table, frozen=True):
+    """`wait` for another process that works on the same model, rather than fail."""
+
     path: str = ".tripoint"
     build: str = "build"
     keep: int = 5
+    wait: bool = True
 
 
 class ModelConfig(_Table, frozen=True):

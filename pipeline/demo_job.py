@@ -16,13 +16,13 @@ from pipeline.core.errors import UsageError
 from pipeline.core.progress import Observer
 from pipeline.model_files import Known
 from pipeline.store import Entry
-from pipeline.workflow import Ran, run_steps
+from pipeline.workflow import Ran, run_alone
 from web_demo.demo import DemoModel, serve_demo, write_static_site
 
 
 def prepared(file: Known, config: Config, *, observer: Observer) -> DemoModel:
     """Bring the TF.js artifacts up to date. Raises UsageError for a model whose file does not describe a demo."""
-    ran = run_steps(main_job.job(file, config, until="tfjs"), observer=observer)
+    ran = run_alone(main_job.job(file, config, until="tfjs"), observer=observer)
     return demo_model(ran, file.name, config)
 
 

@@ -30,7 +30,7 @@ from pipeline.model_files import Known, ModelFile
 from pipeline.store import disk_problems_named
 from pipeline.targets import targets
 from pipeline.workers import Workers, workers
-from pipeline.workflow import Ran, run_steps
+from pipeline.workflow import Ran, run_alone
 
 DEFAULT_MODEL = "digits"
 FOLDER = "explain"
@@ -98,9 +98,9 @@ def subject(
     """Yield the artifact in its runtime, made when it is not up to date; `artifact` takes its place where given.
 
     Raises UsageError for an unknown target, EnvironmentProblem when its runtime is not here, ConversionFailed when the
-    artifact could not be made, and as `run_steps` does.
+    artifact could not be made, and as `run_alone` does.
     """
-    ran = run_steps(main_job.job(file, config, until="convert"), observer=observer)
+    ran = run_alone(main_job.job(file, config, until="convert"), observer=observer)
     logs = config.store_path / file.name / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:

@@ -29,7 +29,7 @@ from pipeline.source_digest import source_digest
 from pipeline.standing import Standing
 from pipeline.steps import Result
 from pipeline.store import Entry, Recipe, Store
-from pipeline.workflow import Job, Ran, Until, run_steps
+from pipeline.workflow import Job, Ran, Until, alone_with, run_alone, run_steps
 
 _REPORT = "report"
 
@@ -95,11 +95,12 @@ def job(
 
 def run(asked: Job, *, observer: Observer, shared: Standing | None = None) -> Finished:
     """Bring everything up to date, judge it, write the report and the release. Raises as `run_steps` does."""
-    ran = run_steps(asked, observer=observer, shared=shared)
-    store = Store(root=asked.config.store_path)
-    reported = _reported(ran, asked, store)
-    report = report_from_json((reported.path / REPORT_JSON).read_text())
-    release = publish(ran, reported, model=asked.file.name, into=asked.config.build_path)
+    with alone_with(asked, observer=observer):
+        ran = run_steps(asked, observer=observer, shared=shared)
+        store = Store(root=asked.config.store_path)
+        reported = _reported(ran, asked, store)
+        report = report_from_json((reported.path / REPORT_JSON).read_text())
+        release = publish(ran, reported, model=asked.file.name, into=asked.config.build_path)
     return Finished(report=report, release=release, made=ran.made, seconds=ran.seconds)
 
 
@@ -189,7 +190,7 @@ def bring_up_to_date(asked: Job, *, observer: Observer) -> dict[str, Any]:
 
     Raises ConversionFailed with the first refusal when a conversion failed.
     """
-    ran = run_steps(asked, observer=observer)
+    ran = run_alone(asked, observer=observer)
     failed = [result for result in ran.artifacts.values() if isinstance(result, Errored)]
     if failed:
         raise ConversionFailed(failed[0].problem, hint=failed[0].hint)

@@ -20,7 +20,7 @@ from pipeline.preflighting import preflight_of
 from pipeline.store import Entry
 from pipeline.targets import targets
 from pipeline.workers import workers
-from pipeline.workflow import Ran, run_steps
+from pipeline.workflow import Ran, run_alone
 
 
 def preflight(
@@ -29,10 +29,10 @@ def preflight(
     """Say for every target and precision whether the model will run there.
 
     Trains and exports what is not up to date. Unless `quick`, everything is converted, too, which is kept for a run,
-    and every TFLite file is loaded in each edge runtime that is here. Raises as `run_steps` does.
+    and every TFLite file is loaded in each edge runtime that is here. Raises as `run_alone` does.
     """
     asked = main_job.job(file, config, until="preflight" if quick else "convert", lowering=lowering)
-    ran = run_steps(asked, observer=observer)
+    ran = run_alone(asked, observer=observer)
     with workers(logs=Path(), observer=nobody) as crew:
         every = cells(targets(asked.config, file.name, crew), asked.config)
     return preflight_of(ran, file.name, asked.config, every, {} if quick else _loaded(ran, every, file.name))

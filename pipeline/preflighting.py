@@ -20,6 +20,7 @@ from pipeline.steps import Result
 from pipeline.store import Entry
 from pipeline.workflow import Ran
 from web_demo.kernels import installed_kernels
+from web_demo.runtime import web_app_missing
 
 JSON_FILE, MARKDOWN_FILE = "preflight.json", "preflight.md"
 
@@ -27,10 +28,12 @@ JSON_FILE, MARKDOWN_FILE = "preflight.json", "preflight.md"
 def preflight_of(ran: Ran, model: str, config: Config, cells: Sequence[Cell], loaded: Mapping[str, Trial]) -> Preflight:
     """The findings on these cells. `loaded` has what became of loading an artifact, by the cell's name.
 
-    Raises EnvironmentProblem when the web app is not built, whose build knows what TF.js can run.
+    What TF.js can run, the build of the web app knows: without one, the browsers are not tried, and that is missing.
     """
     inventory = _inventory(ran)
-    kernels = installed_kernels()
+    in_browsers = any(cell.target.consumes is Format.TFJS for cell in cells)
+    missing = web_app_missing() if in_browsers else None
+    kernels = installed_kernels() if in_browsers and missing is None else None
     signature = Signature.from_json(ran.exported.facts["signature"])
     return Preflight(
         model=model,
@@ -50,6 +53,7 @@ def preflight_of(ran: Ran, model: str, config: Config, cells: Sequence[Cell], lo
             )
             for cell in cells
         ),
+        missing=missing,
         notes=notes_on({spec.name: spec.dtype for spec in (*signature.inputs, *signature.outputs)}),
     )
 

@@ -13,7 +13,7 @@ from pipeline.config import Config
 from pipeline.core.artifact import Format, Precision
 from pipeline.core.progress import Observer
 from pipeline.model_files import Known
-from pipeline.workflow import Ran, run_steps
+from pipeline.workflow import Ran, run_alone
 from serving.foreground import Served, served
 from serving.runtime import EngineName, Server
 
@@ -30,7 +30,7 @@ def clean() -> str:
 
 def exported(file: Known, config: Config, *, observer: Observer) -> Ran:
     """Bring the SavedModel up to date."""
-    return run_steps(main_job.job(file, config, until="export"), observer=observer)
+    return run_alone(main_job.job(file, config, until="export"), observer=observer)
 
 
 def server(

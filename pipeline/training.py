@@ -132,8 +132,11 @@ def _steps_at_once(model: Any, steps_of_epoch: int) -> Iterator[None]:
 
 def reference_answers(model: Any, spec: ModelSpec, inputs: Tensors) -> dict[str, NDArray[Any]]:
     """What the trained Keras model itself answers in this process, by signature output name, one row a sample."""
-    feed = inputs if len(inputs) > 1 else next(iter(inputs.values()))
-    answers = model.predict(feed, batch_size=_REFERENCE_BATCH, verbose=0)
+    import tensorflow as tf
+
+    # By way of a dataset, as in training: Keras takes no arrays of text.
+    samples = tf.data.Dataset.from_tensor_slices(_bare_if_single(dict(inputs))).batch(_REFERENCE_BATCH)
+    answers = model.predict(samples, verbose=0)
     named = _by_output_name(answers, spec.output_names)
     return {name: np.asarray(array) for name, array in named.items()}
 

@@ -30,7 +30,7 @@ from pipeline.tuning.layers import layers_with_weights
 from pipeline.tuning.picture import svg
 from pipeline.tuning.trial import Trial, frontier, smallest, trial_of
 from pipeline.tuning.tuned import Tuned, as_json, kilobytes
-from pipeline.workflow import Job, Ran, run_steps
+from pipeline.workflow import Job, Ran, alone_with, run_steps
 from web_demo.runtime import Browser
 
 STAGE = "tune"
@@ -53,6 +53,7 @@ def tune(asked: Job, budgets: Sequence[Budget], *, formats: Sequence[Format], la
     trials: list[Trial] = []
     ran: dict[Trial, Ran] = {}
     with (
+        alone_with(asked, observer=observer),
         tempfile.TemporaryDirectory(prefix="tripoint-tune-") as scratch,
         standing(
             logs=asked.config.store_path / asked.file.name / "logs",

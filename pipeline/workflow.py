@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, assert_never
@@ -23,6 +23,7 @@ from pipeline.core.progress import Observer
 from pipeline.core.target import Runtime, Session, SideBySide, Target
 from pipeline.lanes import LanesByStep, RuntimeLane, runtime_lanes
 from pipeline.model_files import Known, ModelFile
+from pipeline.model_lock import alone
 from pipeline.parity import record
 from pipeline.plan import PREFLIGHT, PROFILE, TFJS_WORKER, TRAIN, Planner
 from pipeline.preflight.explain import explained, inventory_in
@@ -90,8 +91,22 @@ Places: TypeAlias = dict[str, tuple[Runtime, list[Cell]]]
 """Each runtime that is booted, and the cells that it is for."""
 
 
+def run_alone(job: Job, *, observer: Observer) -> Ran:
+    """`run_steps` while no other process does anything with the model. Raises EnvironmentProblem as `alone` does."""
+    with alone_with(job, observer=observer):
+        return run_steps(job, observer=observer)
+
+
+def alone_with(job: Job, *, observer: Observer) -> AbstractContextManager[None]:
+    """Hold the job's model in its store; the config says whether to wait for another process that does."""
+    store = job.config.store
+    return alone(job.config.store_path, job.file.name, wait=store.wait, observer=observer)
+
+
 def run_steps(job: Job, *, observer: Observer, shared: Standing | None = None) -> Ran:
     """Bring every step up to date and return what became of each; `shared` is what several runs have in common.
+
+    The caller holds the model (`alone_with`).
 
     Raises UsageError for a pattern that matches no target and for artifacts that are not there although
     `from_artifacts`, EnvironmentProblem for a runtime that is not on this machine (unless `allow_missing`), and what

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.core.errors import EnvironmentProblem
-from web_demo.runtime import DIST
-
-KERNELS_FILE = "kernels.json"
+from web_demo.runtime import DIST, KERNELS_FILE, web_app_missing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +27,10 @@ class Kernels:
 
 def installed_kernels(dist: Path = DIST) -> Kernels:
     """What the built web app has. Raises EnvironmentProblem when it is not built."""
-    file = dist / KERNELS_FILE
-    if not file.is_file():
-        raise EnvironmentProblem(f"the web app is not built: {file} is not there", hint="make setup")
-    found = json.loads(file.read_text())
+    reason = web_app_missing(dist)
+    if reason is not None:
+        raise EnvironmentProblem(reason, hint="make setup")
+    found = json.loads((dist / KERNELS_FILE).read_text())
     return Kernels(
         version=found["version"],
         backends={name: frozenset(kernels) for name, kernels in found["backends"].items()},

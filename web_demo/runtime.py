@@ -25,6 +25,7 @@ from web_demo.static import folder_site
 from web_demo.wire import decoded, encoded
 
 DIST = Path(__file__).resolve().parent / "dist"
+KERNELS_FILE = "kernels.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +54,7 @@ class Browser:
             return f"there is no browser at {self.executable}: correct `executable`, or leave it out to have one found"
         if self._found is None:
             return "no Chromium or Chrome is installed: `make setup` installs one where it can"
-        if not (self.page_dist / "parity.html").is_file():
-            return f"the web app is not built ({self.page_dist} has no parity.html): run `make setup`"
-        return None
+        return web_app_missing(self.page_dist)
 
     def settings(self) -> Mapping[str, str]:
         found = self._found
@@ -91,6 +90,15 @@ class Browser:
     @property
     def _found(self) -> Path | None:
         return self.executable if self.executable is not None else find_browser()
+
+
+def web_app_missing(dist: Path = DIST) -> str | None:
+    """Why the built web app cannot be used, with the command that mends it; None when it can."""
+    lacking = [name for name in ("parity.html", KERNELS_FILE) if not (dist / name).is_file()]
+    if not lacking:
+        return None
+    state = "not built" if "parity.html" in lacking else "older than its sources"
+    return f"the web app is {state} ({dist} has no {lacking[0]}): run `make setup`"
 
 
 def _changed(path: Path) -> str:

@@ -16,6 +16,7 @@ from export.lowering.erfinv import ERFINV
 from export.lowering.grouped_convolution import GROUPED_CONVOLUTION
 from export.lowering.image_patches import IMAGE_PATCHES
 from export.lowering.inlining import INLINING
+from export.lowering.lookup import LOOKUP
 from export.lowering.lowering import Lowering
 from export.lowering.max_pool_3d import MAX_POOL_3D
 from export.lowering.roll import ROLL
@@ -31,6 +32,7 @@ LOWERINGS: tuple[Lowering, ...] = (
     ERFC,
     EINSUM,
     BUCKETIZE,
+    LOOKUP,
     XLOGY,
     ROLL,
     BICUBIC,

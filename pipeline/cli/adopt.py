@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.options import json_option, verbosity_of, verbosity_options
+from pipeline.cli.options import json_option, settings, verbosity_of, working_options
 
 
 class _RangeOf(click.ParamType[tuple[str, float, float]]):
@@ -65,7 +65,7 @@ class _ShapeOf(click.ParamType[tuple[str, tuple[int, ...]]]):
 @click.option("--target", "only", multiple=True, metavar="PATTERN", help="Only such targets, as `browser/*`.")
 @click.option("--allow-missing", is_flag=True, help="Go on without what this machine lacks; the report lists it.")
 @json_option
-@verbosity_options
+@working_options
 def adopt(
     *,
     source: str,
@@ -98,7 +98,7 @@ def adopt(
       tripoint adopt saved_model/ --name kws --range input=-100:100
       tripoint adopt keras.applications:MobileNetV2 --seed 1
     """
-    from pipeline import adopting, config
+    from pipeline import adopting
     from pipeline.cli.progress import watching
     from pipeline.cli.run import show
 
@@ -120,7 +120,7 @@ def adopt(
         result = adopting.adopt(
             source,
             asked,
-            config.load(Path.cwd()),
+            settings(),
             engine=engine,
             only=only,
             allow_missing=allow_missing,

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from pipeline.cli.options import json_option, model_argument, project, verbosity_of, verbosity_options
+from pipeline.cli.options import json_option, model_argument, project, verbosity_of, working_options
 
 
 @click.command()
@@ -14,7 +14,7 @@ from pipeline.cli.options import json_option, model_argument, project, verbosity
 @click.option("--engine", type=click.Choice(["auto", "docker", "native", "embedded"]), help="Model server to use.")
 @click.option("--allow-missing", is_flag=True, help="Go on without what this machine lacks.")
 @json_option
-@verbosity_options
+@working_options
 @model_argument
 def calibrate(
     *, model: str, write: bool, engine: str | None, allow_missing: bool, as_json: bool, verbosity: str | None

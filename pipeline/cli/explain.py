@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.options import json_option, project, verbosity_of, verbosity_options
+from pipeline.cli.options import json_option, project, verbosity_of, working_options
 
 _artifact_option = click.option(
     "--artifact",
@@ -19,7 +19,7 @@ _row_argument = click.argument("row", nargs=-1, required=True, metavar="[MODEL] 
 @click.command()
 @_artifact_option
 @json_option
-@verbosity_options
+@working_options
 @_row_argument
 def explain(*, row: tuple[str, ...], artifact: Path | None, as_json: bool, verbosity: str | None) -> None:
     r"""Find the first layer that differs from the trained model's, on a target as the report names it.
@@ -47,7 +47,7 @@ def explain(*, row: tuple[str, ...], artifact: Path | None, as_json: bool, verbo
 
 @click.command()
 @_artifact_option
-@verbosity_options
+@working_options
 @_row_argument
 def repro(*, row: tuple[str, ...], artifact: Path | None, verbosity: str | None) -> None:
     r"""Make the smallest case of a difference: a folder with a model, one input, both answers and a short script.
@@ -76,7 +76,7 @@ def repro(*, row: tuple[str, ...], artifact: Path | None, verbosity: str | None)
 @click.option("--seed", type=click.IntRange(0), default=0, help="Seed of the mutations; 0.")
 @_artifact_option
 @json_option
-@verbosity_options
+@working_options
 @_row_argument
 def search(
     *, row: tuple[str, ...], seconds: float, seed: int, artifact: Path | None, as_json: bool, verbosity: str | None

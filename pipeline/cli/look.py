@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.options import json_option, model_argument, project, verbosity_of, verbosity_options
+from pipeline.cli.options import json_option, model_argument, project, verbosity_of, working_options
 
 
 @click.command()
@@ -26,7 +26,7 @@ def report(*, model: str, form: str) -> None:
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port; 0 lets the system choose.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the site into this folder instead of serving it.")
-@verbosity_options
+@working_options
 @model_argument
 def demo(*, model: str, port: int, out: Path | None, verbosity: str | None) -> None:
     """Open the model to a browser: draw, and see what it answers, on a web page served from this machine."""

@@ -15,20 +15,33 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_NO_WAIT = "tripoint.no_wait"
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 lowering_option = click.option(
     "--no-lowering", is_flag=True, help="Convert the graph as it is, without rewriting what a target lacks."
 )
 
 
-def verbosity_options(command: F) -> F:
-    """`-q` and `-v`, given to the command as one `verbosity`."""
+def working_options(command: F) -> F:
+    """What every command has that makes something: `-q` and `-v`, given to it as one `verbosity`, and `--no-wait`."""
+    command = click.option(
+        "--no-wait",
+        is_flag=True,
+        expose_value=False,
+        callback=_remember_no_wait,
+        help="Fail at once when another run is using the model.",
+    )(command)
     command = click.option(
         "-v", "--verbose", "verbosity", flag_value="verbose", help="Say what each step does and takes."
     )(command)
     return click.option(
         "-q", "--quiet", "verbosity", flag_value="quiet", default="normal", help="Print the result only."
     )(command)
+
+
+def _remember_no_wait(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001  # as Click calls it
+    ctx.meta[_NO_WAIT] = value
 
 
 def model_argument(command: F) -> F:
@@ -44,11 +57,23 @@ def training_options(command: F) -> F:
     )
 
 
-def project(model: str) -> tuple[Config, Known]:
-    """The config that holds here and the model asked for."""
-    from pipeline import config, model_files
+def settings() -> Config:
+    """The config that holds here, changed by what the command was told with --no-wait."""
+    import msgspec
+
+    from pipeline import config
 
     found = config.load(Path.cwd())
+    if not click.get_current_context().meta.get(_NO_WAIT):
+        return found
+    return msgspec.structs.replace(found, store=msgspec.structs.replace(found.store, wait=False))
+
+
+def project(model: str) -> tuple[Config, Known]:
+    """The config that holds here and the model asked for."""
+    from pipeline import model_files
+
+    found = settings()
     return found, model_files.known(model, found)
 
 

@@ -12,7 +12,7 @@ from pipeline.cli.options import (
     model_argument,
     project,
     verbosity_of,
-    verbosity_options,
+    working_options,
 )
 
 
@@ -20,7 +20,7 @@ from pipeline.cli.options import (
 @click.option("--quick", is_flag=True, help="Look at the exported model only: convert nothing, load nothing.")
 @lowering_option
 @json_option
-@verbosity_options
+@working_options
 @model_argument
 def preflight(*, model: str, quick: bool, no_lowering: bool, as_json: bool, verbosity: str | None) -> None:
     r"""Say for every target and precision whether the model will run there, and what is in the way where it will not.

@@ -15,7 +15,7 @@ from pipeline.cli.options import (
     project,
     training_options,
     verbosity_of,
-    verbosity_options,
+    working_options,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _shared(command: click.decorators.FC) -> click.decorators.FC:
         ),
         lowering_option,
         json_option,
-        verbosity_options,
+        working_options,
         model_argument,
     ):
         command = option(command)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from pipeline.cli.options import model_argument, project, verbosity_of, verbosity_options
+from pipeline.cli.options import model_argument, project, verbosity_of, working_options
 
 if TYPE_CHECKING:
     from serving.runtime import EngineName
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.option("--rest-port", type=click.IntRange(0, 65535), default=0, help="REST port; 0 lets the system choose.")
 @click.option("--grpc-port", type=click.IntRange(0, 65535), default=0, help="gRPC port; 0 lets the system choose.")
 @click.option("--clean", is_flag=True, help="Only remove containers that a killed machine left behind.")
-@verbosity_options
+@working_options
 @model_argument
 def serve(
     *,

@@ -13,7 +13,7 @@ from pipeline.cli.options import (
     project,
     training_options,
     verbosity_of,
-    verbosity_options,
+    working_options,
 )
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def _bring_up_to_date(asked: Job, *, as_json: bool, verbosity: str | None) -> No
 @training_options
 @click.option("--resume", is_flag=True, help="Go on from where an interrupted training stopped.")
 @json_option
-@verbosity_options
+@working_options
 @model_argument
 def train(
     *, model: str, epochs: int | None, seed: int | None, resume: bool, as_json: bool, verbosity: str | None
@@ -54,7 +54,7 @@ def train(
 @click.command()
 @click.option("--no-input-checks", is_flag=True, help="Leave the signature bare: wrong shapes reach the model.")
 @json_option
-@verbosity_options
+@working_options
 @model_argument
 def export(*, model: str, no_input_checks: bool, as_json: bool, verbosity: str | None) -> None:
     """Export the trained model as a SavedModel, in the versioned folder that TensorFlow Serving wants."""
@@ -71,7 +71,7 @@ def export(*, model: str, no_input_checks: bool, as_json: bool, verbosity: str |
 @click.command()
 @lowering_option
 @json_option
-@verbosity_options
+@working_options
 @model_argument
 def convert(*, model: str, no_lowering: bool, as_json: bool, verbosity: str | None) -> None:
     """Convert the SavedModel to TFLite and TF.js, in every precision that tripoint.toml names."""

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from pipeline.cli.options import json_option, model_argument, project, verbosity_of, verbosity_options
+from pipeline.cli.options import json_option, model_argument, project, verbosity_of, working_options
 
 
 @click.command()
@@ -22,7 +22,7 @@ from pipeline.cli.options import json_option, model_argument, project, verbosity
     "--layers", type=click.IntRange(0), default=12, show_default=True, help="Layers to look at one by one, at most."
 )
 @json_option
-@verbosity_options
+@working_options
 @model_argument
 def tune(
     *,

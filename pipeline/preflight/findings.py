@@ -13,7 +13,10 @@ SCHEMA = "tripoint.preflight/1"
 
 
 class Outlook(StrEnum):
-    """`CONVERTS` is for an artifact that was made and not yet loaded, `UNTRIED` for one that was not made either."""
+    """`CONVERTS` is for an artifact that was made and not yet loaded.
+
+    `UNTRIED` is for one that was not made either, and for a browser while nobody knows what TF.js has.
+    """
 
     RUNS = "runs"
     CONVERTS = "converts"
@@ -46,17 +49,22 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Preflight(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that was found out about one model. `notes` hold for all targets of a kind."""
+    """Everything that was found out about one model. `notes` hold for all targets of a kind.
+
+    `missing` says what this machine lacks to look further, with the command that mends it; None when nothing.
+    """
 
     model: str
     lines: tuple[Line, ...]
     notes: tuple[str, ...] = ()
+    missing: str | None = None
     schema: str = SCHEMA
 
     @property
     def exit_status(self) -> ExitStatus:
-        stuck = any(line.outlook is Outlook.FAILS for line in self.lines)
-        return ExitStatus.DISAGREES if stuck else ExitStatus.AGREES
+        if any(line.outlook is Outlook.FAILS for line in self.lines):
+            return ExitStatus.DISAGREES
+        return ExitStatus.AGREES if self.missing is None else ExitStatus.ENVIRONMENT
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,13 +28,14 @@ class Asked:
     backend: str | None = None
 
 
-def line_of(asked: Asked, inventory: Inventory, kernels: Kernels, *, lowering: bool) -> Line:
-    """Whether the artifact will run there, and why not."""
+def line_of(asked: Asked, inventory: Inventory, kernels: Kernels | None, *, lowering: bool) -> Line:
+    """Whether the artifact will run there, and why not. `kernels` None means that nobody knows what TF.js has."""
     obstacles = tuple(_obstacles(asked, inventory, kernels, lowering=lowering))
+    unknown = asked.kind is Format.TFJS and kernels is None
     return Line(
         target=asked.target,
         precision=asked.precision,
-        outlook=_outlook(asked, obstacles),
+        outlook=Outlook.UNTRIED if unknown and not obstacles else _outlook(asked, obstacles),
         obstacles=obstacles,
         lowered=tuple(sentence_of(used) for used in inventory.lowered.get(asked.kind, ())),
     )
@@ -78,7 +79,7 @@ def _outlook(asked: Asked, obstacles: Sequence[Obstacle]) -> Outlook:
     return Outlook.CONVERTS if asked.kind is Format.TFLITE and asked.loaded is None else Outlook.RUNS
 
 
-def _obstacles(asked: Asked, inventory: Inventory, kernels: Kernels, *, lowering: bool) -> Iterable[Obstacle]:
+def _obstacles(asked: Asked, inventory: Inventory, kernels: Kernels | None, *, lowering: bool) -> Iterable[Obstacle]:
     if asked.kind is Format.SAVED_MODEL:
         yield from (
             _obstacle(operation, _WHY[Format.SAVED_MODEL], asked.kind, lowering=lowering)
@@ -94,7 +95,8 @@ def _obstacles(asked: Asked, inventory: Inventory, kernels: Kernels, *, lowering
             yield Obstacle(
                 operation="", layers=(), why=inventory.tfjs_problem, helps=advice("", asked.kind, lowering=lowering)
             )
-        yield from _missing_kernels(asked.backend, inventory, kernels, lowering=lowering)
+        if asked.backend is not None and kernels is not None:
+            yield from _missing_kernels(asked.backend, inventory, kernels, lowering=lowering)
     for trial, doing in ((asked.made, "converting"), (asked.loaded, "loading")):
         if trial is None or trial.problem is None:
             continue
@@ -105,11 +107,9 @@ def _obstacles(asked: Asked, inventory: Inventory, kernels: Kernels, *, lowering
             yield Obstacle(operation="", layers=(), why=f"{doing} it failed: {trial.problem}", helps=trial.hint)
 
 
-def _missing_kernels(
-    backend: str | None, inventory: Inventory, kernels: Kernels, *, lowering: bool
-) -> Iterable[Obstacle]:
-    for operation in inventory.tfjs if backend is not None else ():
-        lacking = kernels.lacking(operation.name, backend or "")
+def _missing_kernels(backend: str, inventory: Inventory, kernels: Kernels, *, lowering: bool) -> Iterable[Obstacle]:
+    for operation in inventory.tfjs:
+        lacking = kernels.lacking(operation.name, backend)
         if lacking:
             why = f"the {backend} backend of TF.js {kernels.version} has no kernel {', '.join(lacking)}"
             yield _obstacle(operation, why, Format.TFJS, lowering=lowering)
@@ -129,7 +129,7 @@ def notes_on(dtypes: Mapping[str, str]) -> tuple[str, ...]:
     said = {
         "int64": "TF.js has no int64: it computes in int32, so values beyond 2^31 are lost",
         "float64": "TF.js has no float64: it computes in float32",
-        "string": "TF.js keeps strings on the cpu backend only, and TFLite has few operations for them",
+        "string": "TF.js and TFLite can look text up in a table, but not take it apart",
         "complex64": "TF.js has no kernels for complex numbers on wasm",
     }
     return tuple(

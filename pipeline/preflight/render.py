@@ -21,7 +21,7 @@ def as_text(found: Preflight) -> str:
     rows = [
         f"{_MARKS[line.outlook]}  {line.target:<{width}}  {line.precision:<8}  {line.outlook}" for line in found.lines
     ]
-    return "\n".join([*rows, *_obstacles_as_text(found), *_lowered_as_text(found), *_notes(found)])
+    return "\n".join([*rows, *_obstacles_as_text(found), *_lowered_as_text(found), *_said_last(found)])
 
 
 def as_markdown(found: Preflight) -> str:
@@ -31,7 +31,11 @@ def as_markdown(found: Preflight) -> str:
     for obstacle, places in _by_obstacle(found):
         parts += ["", f"- {obstacle.sentence()} ({', '.join(places)}). {_capital(obstacle.helps)}."]
     parts += [f"- Lowered for {kind}: {sentence}." for kind, sentence in _lowered(found)]
-    return "\n".join([*parts, *(f"- {note}." for note in found.notes), ""])
+    return "\n".join([*parts, *(f"- {note}." for note in (*found.notes, *_missing(found))), ""])
+
+
+def _missing(found: Preflight) -> tuple[str, ...]:
+    return () if found.missing is None else (f"not looked at everywhere: {found.missing}",)
 
 
 def _obstacles_as_text(found: Preflight) -> Iterator[str]:
@@ -49,8 +53,8 @@ def _lowered_as_text(found: Preflight) -> Iterator[str]:
         yield f"lowered for {kind}: {sentence}"
 
 
-def _notes(found: Preflight) -> Iterator[str]:
-    for position, note in enumerate(found.notes):
+def _said_last(found: Preflight) -> Iterator[str]:
+    for position, note in enumerate((*found.notes, *_missing(found))):
         if position == 0:
             yield ""
         yield note

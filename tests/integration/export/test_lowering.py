@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,22 @@ from web_demo.kernels import installed_kernels
 from web_demo.runtime import Browser
 
 _SAMPLES = 5
+_WORDS = ["red", "green", "Großvater", "unheard of"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """What a layer computes, on which shape, the lowering that it needs and the target that needs it."""
+    """What a layer computes, on which shape, the lowering that it needs and the target that needs it.
+
+    `precision` is the one in which it fails without; text is drawn from a table's keys and one that it does not know.
+    """
 
     lowering: str
     target: Format
     compute: Callable[[Any], Any]
     shape: tuple[int, ...]
     dtype: str = "float32"
+    precision: Precision = Precision.FLOAT32
 
 
 def _tf() -> Any:
@@ -109,6 +115,23 @@ def _erfinv(x: Any) -> Any:
     return _tf().math.erfinv(_tf().tanh(x))
 
 
+@cache
+def _table() -> Any:
+    tf = _tf()
+    known = tf.lookup.KeyValueTensorInitializer(tf.constant(_WORDS[:-1]), tf.constant([3, 1, 2], tf.int64))
+    return tf.lookup.StaticHashTable(known, default_value=0)
+
+
+def _looked_up(x: Any) -> Any:
+    return _tf().cast(_table().lookup(x), _tf().float32)
+
+
+def _looked_up_beside_others(x: Any) -> Any:
+    tf = _tf()
+    others = tf.nn.relu(1 - tf.abs(tf.fill([tf.shape(x)[0], 1], 0.5) - tf.range(3.0)))
+    return tf.matmul(tf.concat([_looked_up(x), others], axis=-1), tf.constant([[1.0, 0], [0, 1], [0, 2], [1, 0]]))
+
+
 CASES = [
     Case(lowering="band_part", target=Format.TFJS, compute=_looking_back, shape=(5, 4)),
     Case(lowering="grouped_convolution", target=Format.TFJS, compute=_in_groups, shape=(9, 7, 4)),
@@ -127,6 +150,15 @@ CASES = [
         target=Format.TFJS,
         compute=lambda x: _tf().raw_ops.Bucketize(input=x, boundaries=[-0.5, 0.0, 0.7]),
         shape=(4,),
+    ),
+    Case(lowering="lookup", target=Format.TFJS, compute=_looked_up, shape=(3,), dtype="string"),
+    Case(
+        lowering="lookup",
+        target=Format.TFLITE,
+        compute=_looked_up_beside_others,
+        shape=(1,),
+        dtype="string",
+        precision=Precision.INT8,
     ),
     Case(
         lowering="xlogy",
@@ -201,12 +233,13 @@ def test_the_model_fails_without_the_lowering_and_agrees_with_it(
     session, variant = (edge, "") if case.target is Format.TFLITE else (browser, "wasm")
 
     assert not _agrees_without(exported, case, tmp_path / "without", session, variant)
-    got, used = _answers(exported, case.target, tmp_path / "with", session, variant, lowering=True)
+    got, used = _answers(exported, case, tmp_path / "with", session, variant, lowering=True)
 
     assert case.lowering in {one.lowering for one in used}
     assert any("odd" in node for one in used for node in one.nodes)
     assert np.ptp(exported.answers["answer"]) > 0.1
-    np.testing.assert_allclose(got["answer"], exported.answers["answer"], rtol=1e-4, atol=1e-5)
+    in_float = case.precision is Precision.FLOAT32
+    np.testing.assert_allclose(got["answer"], exported.answers["answer"], rtol=1e-4, atol=1e-5 if in_float else 0.05)
 
 
 def test_the_list_of_kernels_says_what_the_browser_did() -> None:
@@ -248,6 +281,10 @@ def _exported(case: Case, folder: Path) -> Exported:
     import keras
 
     class Odd(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
+        def build(self, _: Any) -> None:
+            # What a layer does not hold is not exported with it.
+            self.table = _table() if case.dtype == "string" else None
+
         def call(self, x: Any) -> Any:
             return case.compute(x)
 
@@ -259,25 +296,31 @@ def _exported(case: Case, folder: Path) -> Exported:
     model = keras.Model(x, Odd(name="odd")(x))
     random = np.random.default_rng(0)
     shape = (_SAMPLES, *case.shape)
-    sample = random.integers(0, 6, shape, np.int32) if case.dtype == "int32" else random.normal(size=shape)
-    samples = {"x": sample.astype(case.dtype)}
-    answers = {"answer": np.asarray(model(samples["x"]))}
+    match case.dtype:
+        case "string":
+            sample = random.choice(np.array([word.encode() for word in _WORDS], object), shape)
+        case "int32":
+            sample = random.integers(0, 6, shape, np.int32)
+        case _:
+            sample = random.normal(size=shape).astype(case.dtype)
+    samples = {"x": sample}
+    answers = {"answer": np.asarray(model(_tf().constant(sample)))}
     return export(model, folder, samples=samples, answers=answers)
 
 
 def _agrees_without(exported: Exported, case: Case, folder: Path, session: Session, variant: str) -> bool:
     """Whether the model converts, runs and answers as it should when nothing is lowered."""
     try:
-        got, _ = _answers(exported, case.target, folder, session, variant, lowering=False)
+        got, _ = _answers(exported, case, folder, session, variant, lowering=False)
     except (ConversionFailed, TargetFailed):
         return False
     return np.allclose(got["answer"], exported.answers["answer"], rtol=1e-2, atol=1e-2)
 
 
 def _answers(
-    exported: Exported, target: Format, folder: Path, session: Session, variant: str, *, lowering: bool
+    exported: Exported, case: Case, folder: Path, session: Session, variant: str, *, lowering: bool
 ) -> tuple[Any, Any]:
-    source = exported.saved_model
+    source, target = exported.saved_model, case.target
     folder.mkdir()
     if target is Format.TFLITE:
         place = folder / "model.tflite"
@@ -285,8 +328,8 @@ def _answers(
             source.path,
             into=place,
             signature=source.signature,
-            precision=Precision.FLOAT32,
-            representative={},
+            precision=case.precision,
+            representative={} if case.precision is Precision.FLOAT32 else exported.samples,
             lowering=lowering,
         )
     else:

@@ -216,6 +216,20 @@ def test_calibration_needs_real_samples(small: Exported, tmp_path: Path) -> None
         )
 
 
+def test_text_that_the_quantizer_would_misread_is_refused_with_the_reason(tmp_path: Path) -> None:
+    """It takes all of an input for one text, and then reads past its end: the process mostly dies of it."""
+    import keras
+    import tensorflow as tf
+
+    names = keras.Input((3,), dtype="string", name="names")
+    model = keras.Model(names, keras.layers.StringLookup(vocabulary=["a", "b"])(names))
+    samples = {"names": np.array([[b"a", b"b", b"c"]] * 4, object)}
+    answers = {"y": np.asarray(model(tf.constant(samples["names"])))}
+    exported = export(model, tmp_path / "names", samples=samples, answers=answers)
+    with pytest.raises(ConversionFailed, match=r"reads a text input as one text, and `names` is of shape \[3\]"):
+        tflite(exported, tmp_path, Precision.INT8)
+
+
 def test_a_recurrent_layer_becomes_a_file_for_one_sample(tmp_path: Path) -> None:
     """The converter wants to know the batch of an LSTM's list of states; no edge device would get the model."""
     import keras

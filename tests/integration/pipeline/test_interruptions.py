@@ -158,6 +158,29 @@ def test_nothing_outlives_a_killed_run(finished: Project, tmp_path: Path) -> Non
     assert half_made(project.folder) == []
 
 
+def test_one_run_of_a_model_at_a_time(finished: Project, tmp_path: Path) -> None:
+    """Two jobs of a CI in one workspace would sweep away and publish over what the other one makes."""
+    project = finished.copy(tmp_path / "copy")
+    forget(project, "record-*")
+    only = ("--target", "edge/*", "--target", "browser/cpu")
+    with running(project, *only) as first:
+        first.until("record edge/litert float32: started")
+        told = f"another run (process {first.process.pid}, since "
+        with running(project, *only) as second:
+            second.until(f"waiting: {told}")
+            refused = project.tripoint("run", "digits", "--no-wait", *only)
+            assert refused.returncode == 3
+            assert told in refused.stderr
+            first.process.kill()
+            first.process.wait()
+            status, out, err = second.finish()
+            assert status == 0, err
+            assert json.loads(out)["verdict"]["agrees"]
+            second.assert_nothing_left()
+        first.assert_nothing_left()
+    assert half_made(project.folder) == []
+
+
 @pytest.mark.parametrize(
     ("killed", "moment", "broken"),
     [

@@ -26,6 +26,7 @@ def dist(tmp_path: Path) -> Path:
     folder = tmp_path / "dist"
     (folder / "assets").mkdir(parents=True)
     (folder / "parity.html").write_text("page")
+    (folder / "kernels.json").write_text("{}")
     (folder / "assets/app.js").write_text("code")
     return folder
 
@@ -50,6 +51,15 @@ def test_a_page_that_is_not_built_is_said_with_its_mend(executable: Path, tmp_pa
     assert "make setup" in reason
     with pytest.raises(TargetFailed, match="is not built"), browser.boot(tmp_path):
         pass
+
+
+def test_a_page_that_is_older_than_its_sources_is_said_with_its_mend(executable: Path, dist: Path) -> None:
+    """After a pull, a run would fail at its very end, once everything has been converted and asked."""
+    (dist / "kernels.json").unlink()
+    reason = Browser(executable=executable, page_dist=dist).missing()
+    assert reason is not None
+    assert "older than its sources" in reason
+    assert "make setup" in reason
 
 
 def test_settings_change_with_browser_and_page_and_with_nothing_else(executable: Path, dist: Path) -> None:

@@ -95,6 +95,20 @@ def test_the_exit_status_says_whether_something_is_in_the_way_somewhere() -> Non
     assert Preflight(model="m", lines=(runs, fails)).exit_status is ExitStatus.DISAGREES
 
 
+def test_without_the_web_app_browsers_are_not_tried_and_all_else_is_judged() -> None:
+    """A clone without a built web app could not even say what runs on the edge; a pass would be a guess."""
+    facts = inventory(lacks=(Operation(name="Erfinv", count=1, layers=("odd",)),))
+    browser, edge = asked(Format.TFJS, backend="wasm"), asked(Format.TFLITE, loaded=MADE)
+    lines = tuple(line_of(one, inventory(), None, lowering=True) for one in (browser, edge))
+
+    assert [line.outlook for line in lines] == [Outlook.UNTRIED, Outlook.RUNS]
+    assert line_of(browser, facts, None, lowering=True).outlook is Outlook.FAILS
+
+    found = Preflight(model="m", lines=lines, missing="the web app is not built: run `make setup`")
+    assert found.exit_status is ExitStatus.ENVIRONMENT
+    assert as_text(found).splitlines()[-1].endswith("run `make setup`")
+
+
 def test_an_obstacle_is_shown_once_with_all_that_it_is_in_the_way_of() -> None:
     facts = inventory(lacks=(Operation(name="Erfinv", count=1, layers=("odd",)),))
     lines = tuple(
