@@ -174,27 +174,35 @@ class _Search:
 
     @cached_property
     def _earlier_answers(self) -> Mapping[str, Tensors]:
-        """What other trainings in the store answered, where they were asked the same."""
-        found: dict[str, Tensors] = {}
-        for folder in Store(root=self.config.store_path).newest(self.model, TRAIN):
-            file = folder / golden.GOLDEN_FILE
-            if folder.name != self.ran.trained.path.name and file.is_file():
-                other = golden.load(file)
-                if _same(other.inputs, self.kept.inputs):
-                    found[f"the training {folder.name}"] = other.reference
-        return found
+        return earlier_answers(self.config, self.model, trained=self.ran.trained.path, kept=self.kept)
 
     @cached_property
     def _other_models(self) -> Mapping[str, Path]:
-        """The newest training of each other model in the store."""
-        store = Store(root=self.config.store_path)
-        found = {
-            folder.name: store.newest(folder.name, TRAIN)
-            for folder in sorted(store.root.iterdir())
-            if folder.is_dir() and folder.name != self.model
-        }
-        files = {f"the model {name}": trained[0] / stages.KERAS_FILE for name, trained in found.items() if trained}
-        return {called: file for called, file in files.items() if file.is_file()}
+        return other_models(self.config, self.model)
+
+
+def earlier_answers(config: Config, model: str, *, trained: Path, kept: Golden) -> Mapping[str, Tensors]:
+    """What trainings in the store but the one in the folder `trained` answered, where they were asked the same."""
+    found: dict[str, Tensors] = {}
+    for folder in Store(root=config.store_path).newest(model, TRAIN):
+        file = folder / golden.GOLDEN_FILE
+        if folder.name != trained.name and file.is_file():
+            other = golden.load(file)
+            if _same(other.inputs, kept.inputs):
+                found[f"the training {folder.name}"] = other.reference
+    return found
+
+
+def other_models(config: Config, model: str) -> Mapping[str, Path]:
+    """The Keras file of the newest training of each other model in the store, by what the model is called."""
+    store = Store(root=config.store_path)
+    found = {
+        folder.name: store.newest(folder.name, TRAIN)
+        for folder in sorted(store.root.iterdir())
+        if folder.is_dir() and folder.name != model
+    }
+    files = {f"the model {name}": trained[0] / stages.KERAS_FILE for name, trained in found.items() if trained}
+    return {called: file for called, file in files.items() if file.is_file()}
 
 
 def asked_again(row: Row) -> tuple[Finding, ...]:

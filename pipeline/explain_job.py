@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
@@ -30,7 +31,7 @@ from pipeline.model_files import Known, ModelFile
 from pipeline.store import disk_problems_named
 from pipeline.targets import targets
 from pipeline.workers import Workers, workers
-from pipeline.workflow import Ran, run_alone
+from pipeline.workflow import Ran, chosen_targets, run_alone
 
 DEFAULT_MODEL = "digits"
 FOLDER = "explain"
@@ -87,7 +88,10 @@ def parsed(words: Sequence[str], *, layers: bool = True) -> Asked:
             hint="name it as the report does: edge/litert int8",
         )
     if layers and parts[-1].startswith("server/"):
-        raise UsageError("a server has no layers of its own: it serves the SavedModel", hint="name saved_model instead")
+        raise UsageError(
+            "a server has no layers of its own: it serves the SavedModel",
+            hint="name saved_model instead; `tripoint explain` looks into the server",
+        )
     return Asked(model=parts[0] if len(parts) == 2 else DEFAULT_MODEL, target=parts[-1], precision=precision)
 
 
@@ -173,6 +177,40 @@ def searched(subject: Subject, config: Config, *, seconds: float, seed: int) -> 
             golden.save(golden.Golden(inputs=found.inputs, reference=found.expected, labels=None), kept_aside)
             kept_aside.replace(file)
     return found, file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Searches:
+    """What was found on each line of the report that was asked for, and the file that keeps the inputs."""
+
+    found: tuple[tuple[str, Found, Path], ...]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(f"{name}: {found.sentence}\n  inputs  {file}" for name, found, file in self.found)
+
+    @property
+    def json(self) -> str:
+        """One JSON object, by line; each as `tripoint search --json` has it."""
+        return json.dumps({name: json.loads(found.as_json(file)) for name, found, file in self.found}, indent=2)
+
+
+def searched_on(
+    file: Known, config: Config, only: Sequence[str], *, seconds: float, seed: int = 0, observer: Observer
+) -> Searches:
+    """Search on every line whose target fits one of the patterns `only` (none: all), `seconds` on each.
+
+    Raises UsageError for a pattern that fits no target, and as `subject` does.
+    """
+    with workers(logs=config.store_path / file.name / "logs", observer=observer) as crew:
+        every = targets(config, file.name, crew, observer)
+        chosen = cells(chosen_targets(every, only), config)
+    found = []
+    for cell in chosen:
+        asked = Asked(model=file.name, target=cell.target.name, precision=cell.precision)
+        with subject(asked, file, config, artifact=None, observer=observer) as one:
+            found.append((cell.name, *searched(one, config, seconds=seconds, seed=seed)))
+    return Searches(found=tuple(found))
 
 
 def _cell(asked: Asked, every: Sequence[Cell]) -> Cell:

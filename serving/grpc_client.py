@@ -54,7 +54,7 @@ def version_states(
     channel: grpc.Channel, *, model: str, within_seconds: float
 ) -> tuple[Mapping[int, VersionState], str]:
     """The state of each version that the server knows of, or none and in words what it answered instead."""
-    call = _unary(channel, "ModelService/GetModelStatus", "GetModelStatusResponse")
+    call = unary(channel, "ModelService/GetModelStatus", "GetModelStatusResponse")
     request = message("tensorflow.serving.GetModelStatusRequest")()
     request.model_spec.name = model
     try:
@@ -104,7 +104,7 @@ class GrpcRunner:
                 request.inputs[spec.name].CopyFrom(to_proto(batch[spec.name], spec.dtype))
             except ValueError as error:
                 raise TargetFailed(f"{self._label}: input {spec.name}: {error}", hint=_BAD_REQUEST) from error
-        predict = _unary(self.channel, "PredictionService/Predict", "PredictResponse")
+        predict = unary(self.channel, "PredictionService/Predict", "PredictResponse")
 
         def call() -> Callable[[], Tensors]:
             try:
@@ -131,7 +131,8 @@ class GrpcRunner:
 _BAD_REQUEST = "the served model's signature and the artifact's do not fit; run `tripoint run` again to export it anew"
 
 
-def _unary(channel: grpc.Channel, method: str, response: str) -> Any:
+def unary(channel: grpc.Channel, method: str, response: str) -> Any:
+    """The call of a method of TensorFlow Serving, such as `PredictionService/Predict`, on this channel."""
     kind = message(f"tensorflow.serving.{response}")
     return channel.unary_unary(
         f"/tensorflow.serving.{method}",

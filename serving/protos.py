@@ -19,7 +19,11 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, wr
 
 from pipeline.core.errors import EnvironmentProblem
 
-_FILES = ("tensorflow_serving/apis/predict.proto", "tensorflow_serving/apis/get_model_status.proto")
+_FILES = (
+    "tensorflow_serving/apis/predict.proto",
+    "tensorflow_serving/apis/get_model_status.proto",
+    "tensorflow_serving/apis/get_model_metadata.proto",
+)
 
 
 @functools.cache

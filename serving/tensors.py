@@ -26,6 +26,8 @@ _KINDS = {
     "bool": ("DT_BOOL", "bool_val"),
     "string": ("DT_STRING", "string_val"),
 }
+DTYPE_OF_KIND = {kind: name for name, (kind, _) in _KINDS.items()}
+"""NumPy's name for each of TensorFlow's."""
 
 
 def to_proto(array: NDArray[Any], dtype: str) -> Any:

@@ -18,31 +18,41 @@ _row_argument = click.argument("row", nargs=-1, required=True, metavar="[MODEL] 
 
 @click.command()
 @_artifact_option
+@click.option("--rest", metavar="HOST:PORT", help="Look into the server that answers REST there, and start none.")
+@click.option("--grpc", metavar="HOST:PORT", help="The same server's gRPC door, or the only one.")
+@click.option("--served-as", metavar="NAME", help="What that server calls the model; its name here.")
 @json_option
 @working_options
 @_row_argument
-def explain(*, row: tuple[str, ...], artifact: Path | None, as_json: bool, verbosity: str | None) -> None:
+def explain(
+    *,
+    row: tuple[str, ...],
+    artifact: Path | None,
+    rest: str | None,
+    grpc: str | None,
+    served_as: str | None,
+    as_json: bool,
+    verbosity: str | None,
+) -> None:
     r"""Find the first layer that differs from the trained model's, on a target as the report names it.
+
+    A server is looked into by experiment: other versions, signatures, inputs, its two doors side by side.
 
     \b
     Example:
       tripoint explain digits edge/litert int8
       tripoint explain browser/wasm float16 --artifact damaged/
+      tripoint explain digits server/rest --rest models.example.org:8501
     """
-    from pipeline import explain_job
+    from pipeline import explain_job, explaining
     from pipeline.cli.progress import watching
-    from pipeline.explain.text import as_json as json_of
-    from pipeline.explain.text import as_text
 
-    asked = explain_job.parsed(row)
+    asked = explain_job.parsed(row, layers=False)
     config, file = project(asked.model)
-    with (
-        watching(verbosity_of(verbosity)) as observer,
-        explain_job.subject(asked, file, config, artifact=artifact, observer=observer) as subject,
-    ):
-        explanation = explain_job.examination(subject).explanation
-        page = explain_job.kept(explanation, config)
-    click.echo(json_of(explanation) if as_json else f"{as_text(explanation)}\n\npicture  {page}")
+    elsewhere = explaining.Elsewhere(rest=rest, grpc=grpc, served_as=served_as)
+    with watching(verbosity_of(verbosity)) as observer:
+        told = explaining.told(asked, file, config, artifact=artifact, elsewhere=elsewhere, observer=observer)
+    click.echo(told.json if as_json else f"{told.text}\n\npicture  {told.page}")
 
 
 @click.command()

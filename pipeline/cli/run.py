@@ -19,7 +19,9 @@ from pipeline.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from pipeline.config import Config
     from pipeline.main_job import Finished
+    from pipeline.model_files import Known
     from pipeline.workflow import Job
 
 
@@ -98,11 +100,19 @@ def run(
     type=click.Path(dir_okay=False, path_type=Path),
     help="Hold the artifacts in build/MODEL/ against such a file, without TensorFlow.",
 )
+@click.option(
+    "--search",
+    "search_seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Instead of comparing, look so long on each line for inputs that are worse; as `tripoint search`.",
+)
 def parity(
     *,
     model: str,
     save_golden: Path | None,
     golden_file: Path | None,
+    search_seconds: float | None,
     engine: str | None,
     image: str | None,
     only: tuple[str, ...],
@@ -118,12 +128,15 @@ def parity(
       tripoint parity digits --target 'edge/*'
       tripoint parity digits --save-golden digits.safetensors
       tripoint parity digits --golden digits.safetensors --target edge/litert
+      tripoint parity digits --search 60 --target 'edge/*'
     """
     from pipeline import main_job
 
-    if save_golden is not None and golden_file is not None:
-        raise click.UsageError("--golden reads a file that --save-golden wrote; give one of them")
+    if sum(each is not None for each in (save_golden, golden_file, search_seconds)) > 1:
+        raise click.UsageError("--golden, --save-golden and --search are three things to do; give one of them")
     config, file = project(model)
+    if search_seconds is not None:
+        _search_and_exit(file, config, only, seconds=search_seconds, as_json=as_json, verbosity=verbosity)
     asked = main_job.job(
         file,
         config,
@@ -149,6 +162,18 @@ def _check_and_exit(asked: Job, file: Path, *, as_json: bool, verbosity: str | N
     text = checked.text(width=_width(), colour=sys.stdout.isatty())
     click.echo(render_json(checked.report) if as_json else text)
     sys.exit(int(checked.exit_status))
+
+
+def _search_and_exit(
+    file: Known, config: Config, only: tuple[str, ...], *, seconds: float, as_json: bool, verbosity: str | None
+) -> NoReturn:
+    from pipeline import explain_job
+    from pipeline.cli.progress import watching
+
+    with watching(verbosity_of(verbosity)) as observer:
+        found = explain_job.searched_on(file, config, only, seconds=seconds, observer=observer)
+    click.echo(found.json if as_json else found.text)
+    sys.exit(0)
 
 
 def _run_and_exit(asked: Job, *, as_json: bool, verbosity: str | None, save_golden: Path | None = None) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pipeline.diagnosis.graph import Call, Graph, Place
 
 _ACTIVATIONS = ("linear", "relu", "relu6", "tanh", "sigmoid", "leaky_relu", "elu", "swish", "gelu", "hard_sigmoid")
 _EPSILONS = (1e-3, 1e-5, 1e-2, 1e-1, 1e-4, 1e-7)
+_BRANCHES = 4
 _SLOPES = (0.0, 0.01, 0.1, 0.2, 0.3, 0.5)
 
 
@@ -56,6 +58,9 @@ def _of_activation(layer: Any) -> Iterator[tuple[str, str, Call]]:
                 else f"its activation is {name} instead of {own.__name__}"
             )
             yield cause, what, _with(layer, activation=other)
+    by_tanh = functools.partial(keras.activations.gelu, approximate=True)
+    if own is keras.activations.gelu:
+        yield "activation_changed", "its gelu is the approximation by tanh", _with(layer, activation=by_tanh)
 
 
 def _of_attributes(layer: Any) -> Iterator[tuple[str, str, Call]]:
@@ -115,15 +120,13 @@ def _of_kind(layer: Any) -> Iterator[tuple[str, str, Call]]:
     import keras
 
     yield from _of_pooling(layer)
+    yield from _of_merges(layer)
     match layer:
         case keras.layers.Flatten() | keras.layers.Reshape():
             yield "axes_transposed_inside", "it flattens channels first", lambda x: layer(_channels_first(x))
             yield "axes_transposed_inside", "it flattens with rows and columns swapped", lambda x: layer(_turned(x))
         case keras.layers.Concatenate() | keras.layers.Subtract():
             yield "operands_swapped", "its inputs come in reverse order", lambda xs: layer(list(xs)[::-1])
-        case keras.layers.Add():
-            yield "branch_missing", "only its first input arrives", lambda xs: xs[0]
-            yield "branch_missing", "only its last input arrives", lambda xs: xs[-1]
         case keras.layers.Resizing():
             for method in ("nearest", "bilinear", "bicubic"):
                 if method != layer.interpolation:
@@ -149,6 +152,33 @@ def _activation_layers() -> tuple[type, ...]:
 
     kinds = keras.layers
     return (kinds.ReLU, kinds.LeakyReLU, kinds.ELU, kinds.PReLU, kinds.Softmax, kinds.Activation)
+
+
+def _of_merges(layer: Any) -> Iterator[tuple[str, str, Call]]:
+    """A branch that does not arrive, and another way of putting the branches together."""
+    import keras
+
+    kinds = keras.layers
+    merges = (kinds.Add, kinds.Multiply, kinds.Subtract, kinds.Average, kinds.Maximum, kinds.Minimum)
+    if isinstance(layer, kinds.Concatenate):
+        for position in range(_BRANCHES):
+            yield "branch_missing", f"input {position + 1} arrives as zeros", _with_zeros(layer, position)
+    elif isinstance(layer, merges):
+        yield "branch_missing", "only its first input arrives", lambda xs: xs[0]
+        yield "branch_missing", "only its last input arrives", lambda xs: xs[-1]
+        for kind in merges:
+            if not isinstance(layer, kind):
+                yield "wrong_operation", f"{kind.__name__} stands in its place", kind()
+
+
+def _with_zeros(layer: Any, position: int) -> Call:
+    import keras
+
+    def call(xs: Any) -> Any:
+        zeroed = keras.ops.zeros_like(xs[position])
+        return layer([zeroed if at == position else x for at, x in enumerate(xs)])
+
+    return call
 
 
 def _of_pooling(layer: Any) -> Iterator[tuple[str, str, Call]]:

@@ -31,6 +31,13 @@ def proxied(session: Session, spoil: Spoil) -> Iterator[Session]:
 
 
 @contextmanager
+def spoiled(upstream: str, spoil: Spoil, *, on_request: Callable[[bytes], bytes] = lambda body: body) -> Iterator[str]:
+    """The address of a proxy before the REST door at `upstream`, as `host:port`."""
+    with _proxy(lambda: upstream, spoil, on_request=on_request) as address:
+        yield address
+
+
+@contextmanager
 def sent_elsewhere(session: Session, elsewhere: Callable[[], str]) -> Iterator[Session]:
     """The session with a router before its REST door that asks another server, whatever version is named."""
     assert isinstance(session, ServerSession)
@@ -99,13 +106,18 @@ def _proxy(
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def do_GET(self) -> None:
+            self._pass_on("GET", None)
+
         def do_POST(self) -> None:
-            body = on_request(self.rfile.read(int(self.headers["Content-Length"])))
+            self._pass_on("POST", on_request(self.rfile.read(int(self.headers["Content-Length"]))))
+
+        def _pass_on(self, method: str, body: bytes | None) -> None:
             host, port = upstream().rsplit(":", 1)
             parts = self.path.split("/versions/")
             path = parts[0] + ":predict" if any_version and len(parts) == 2 else self.path
             connection = http.client.HTTPConnection(host, int(port), timeout=60)
-            connection.request("POST", path, body, {"Content-Type": "application/json"})
+            connection.request(method, path, body, {"Content-Type": "application/json"})
             answer = connection.getresponse()
             content = json.loads(answer.read())
             connection.close()

@@ -175,7 +175,12 @@ def _(bench: Workbench) -> Run:
     return run(bench, bench.blocks, skipped, Format.TFLITE, bench.rig.edge("litert"))
 
 
-@STRUCTURE.fault("a ReLU after a normalization replaced by a leaky one", "activation_changed", layer="inner_active")
+@STRUCTURE.fault(
+    "a ReLU after a normalization replaced by a leaky one",
+    "wrong_attribute",
+    "activation_changed",
+    layer="inner_active",
+)
 def _(bench: Workbench) -> Run:
     import keras
 

@@ -26,6 +26,18 @@ def test_explain_says_where_and_leaves_a_page_and_node_data(finished: Project) -
 
 
 @pytest.mark.slow
+def test_explain_looks_into_a_server(finished: Project) -> None:
+    """It answered that a server has no layers, and a person was as wise as before."""
+    done = finished.tripoint("explain", "digits", "server/rest", "--json")
+    assert done.returncode == 0, done.stderr
+    inquiry = json.loads(done.stdout)
+    assert (inquiry["cause"], set(inquiry["addresses"])) == ("none", {"REST", "gRPC"})
+    page = (finished.folder / "build/digits/explain/server-rest.html").read_text()
+    assert "asked over gRPC" in page
+    assert "http" not in page
+
+
+@pytest.mark.slow
 def test_search_keeps_the_worst_inputs(finished: Project) -> None:
     done = finished.tripoint("search", "digits", "edge/litert", "int8", "--seconds", "3", "--json")
     assert done.returncode == 0, done.stderr
@@ -34,12 +46,23 @@ def test_search_keeps_the_worst_inputs(finished: Project) -> None:
     assert (finished.folder / "build/digits/search/edge-litert-int8.safetensors").is_file()
 
 
+@pytest.mark.slow
+def test_parity_searches_on_every_line_that_fits(finished: Project) -> None:
+    """The same as `tripoint search`, for whoever looks for it beside the comparison."""
+    done = finished.tripoint("parity", "digits", "--search", "1", "--target", "edge/litert", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {"edge/litert float32", "edge/litert int8"} <= set(found)
+    assert all(each["on_found"] >= each["on_samples"] and each["tried"] > 0 for each in found.values())
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["explain", "digits", "edge/litert"], "name one of them: edge/litert float32"),
         (["explain", "digits", "edge/nowhere", "int8"], "the targets are saved_model, server/rest"),
-        (["explain", "digits", "server/rest"], "name saved_model instead"),
+        (["repro", "digits", "server/rest"], "name saved_model instead"),
+        (["explain", "digits", "server/rest", "--grpc", "127.0.0.1:1"], "server/grpc with --grpc HOST:PORT"),
         (["repro", "digits", "saved_model", "--artifact", "nowhere"], "a .tflite file, a TF.js folder"),
     ],
 )
