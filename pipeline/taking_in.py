@@ -19,6 +19,7 @@ from pipeline.core.progress import Observer, Progress
 from pipeline.core.signature import Signature, Tensors, batches, concatenated, sample_count
 from pipeline.foreign import Foreign, load
 from pipeline.repeatability import unrepeatable_outputs
+from pipeline.samples.choosing import Chosen, Range, chosen
 from pipeline.samples.from_files import looks_of, read_samples
 from pipeline.samples.synthetic import default_range, synthetic_samples
 from pipeline.samples.wanted import default_count, described, fixed_batch, sample_shapes, whole_batches
@@ -34,6 +35,7 @@ _LARGE_SAMPLE_BYTES = 1 << 18
 _WARMUP_REQUESTS = 2
 _DEFAULT_GIVEN = 256
 _SEED_OF_REPRESENTATIVES = 1
+_TRIED_SAMPLES = 8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -150,24 +152,38 @@ def _samples_for(model: Foreign, adopted: Adopted, batch: int | None, representa
         raise UsageError("--labels without --samples", hint="labels belong to samples: give both in an .npz or .csv")
     shapes = sample_shapes(model.inputs, {one.input: one.sizes for one in adopted.shapes})
     count = whole_batches(adopted.count, batch) if adopted.count else default_count(shapes, batch)
-    used = dict(ranges)
+
+    def made(seed: int, rows: int, used: Mapping[str, Range]) -> Tensors:
+        return synthetic_samples(model.inputs, shapes=shapes, count=rows, seed=seed, ranges=used, words=model.words)
+
+    def tried(used: Mapping[str, Range]) -> Tensors:
+        return reference_answers(model, made(adopted.seed, whole_batches(_TRIED_SAMPLES, batch), used), batch)
+
+    usual = _usual_ranges(model, ranges, shapes)
+    open_to = [spec.name for spec in model.inputs if spec.name not in ranges and spec.dtype.startswith("float")]
+    taken = chosen(usual, open_to, tried)
+    return Samples(
+        asked=made(adopted.seed, count, taken.ranges),
+        # Others than those that are compared: quantized ranges that were taken from these would fit too well.
+        representative=made(
+            adopted.seed + _SEED_OF_REPRESENTATIVES, whole_batches(min(representative, count), batch), taken.ranges
+        ),
+        labels=None,
+        description=_synthetic_words(adopted.seed, taken, shapes),
+    )
+
+
+def _usual_ranges(
+    model: Foreign, asked: Mapping[str, Range], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, Range]:
+    used = dict(asked)
     for spec in model.inputs:
         if spec.name not in used and spec.dtype not in ("string", "bool"):
             low, high = default_range(spec, shapes[spec.name])
             if model.index_limit is not None and np.dtype(spec.dtype).kind in "iu":
                 high = min(float(model.index_limit - 1), float(np.iinfo(spec.dtype).max))
             used[spec.name] = (low, max(high, low + 1))
-
-    def made(seed: int, rows: int) -> Tensors:
-        return synthetic_samples(model.inputs, shapes=shapes, count=rows, seed=seed, ranges=used, words=model.words)
-
-    return Samples(
-        asked=made(adopted.seed, count),
-        # Others than those that are compared: quantized ranges that were taken from these would fit too well.
-        representative=made(adopted.seed + _SEED_OF_REPRESENTATIVES, whole_batches(min(representative, count), batch)),
-        labels=None,
-        description=_synthetic_words(adopted.seed, used, shapes),
-    )
+    return used
 
 
 def _given(
@@ -207,14 +223,14 @@ def _given(
     )
 
 
-def _synthetic_words(
-    seed: int, ranges: Mapping[str, tuple[float, float]], shapes: Mapping[str, tuple[int, ...]]
-) -> str:
-    parts = []
+def _synthetic_words(seed: int, taken: Chosen, shapes: Mapping[str, tuple[int, ...]]) -> str:
+    parts, ranges = [], taken.ranges
     for name, shape in shapes.items():
         values = f"{ranges[name][0]:g} to {ranges[name][1]:g}" if name in ranges else "drawn"
         parts.append(f"{name} {list(shape)} {values}")
-    return f"synthetic inputs, made up from the signature, no real data: {', '.join(parts)}; seed {seed}"
+    return f"synthetic inputs, made up from the signature, no real data: {', '.join(parts)}; seed {seed}" + (
+        f"; {taken.why}" if taken.why else ""
+    )
 
 
 def _batch_notes(batch: int | None) -> list[str]:

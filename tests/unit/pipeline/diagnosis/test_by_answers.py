@@ -99,6 +99,16 @@ def test_the_cause_of_damaged_pictures_is_named(cause: str, damaged: Array) -> N
     assert cause_of(BOXES, damaged, name="boxes") == cause
 
 
+def test_scores_of_another_model_are_not_called_cut_off() -> None:
+    """What is left of a score without its fraction is 0, which other scores are near as well."""
+    random = np.random.default_rng(4)
+    sure = np.array([6.0, 2.0, 1.0, *[0.0] * 7])
+    want = softmax(sure + random.normal(size=SCORES.shape, scale=0.02)).astype(np.float32)
+    other = softmax(sure * 0.7 + random.normal(size=SCORES.shape, scale=0.05)).astype(np.float32)
+    found = cause_of(want, other, precision=Precision.INT8)
+    assert found not in {"integer_truncated", "integer_rounded"}
+
+
 def test_the_classes_that_were_swapped_are_named() -> None:
     found = diagnosed_by_answers(case({"scores": SCORES}, {64: {"scores": SCORES[:, [0, 1, 2, 8, 4, 5, 6, 7, 3, 9]]}}))
     assert found.sentence == "`scores`: classes 3 and 8 are swapped"

@@ -1,0 +1,62 @@
+"""The range of made-up samples: the usual one while it tells something, else one in which the answers vary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pytest
+
+from pipeline.core.signature import Tensors
+from pipeline.samples.choosing import Range, chosen
+
+USUAL = {"x": (-1.0, 1.0)}
+
+
+def model(
+    function: Callable[[np.ndarray[tuple[int], np.dtype[np.float64]]], object],
+) -> Callable[[Mapping[str, Range]], Tensors]:
+    """A model of one number, asked for five samples spread over the range."""
+
+    def answers(ranges: Mapping[str, Range]) -> Tensors:
+        return {"y": np.asarray(function(np.linspace(*ranges["x"], 5)), np.float32)[:, None]}
+
+    return answers
+
+
+def test_the_usual_range_stays_where_the_answers_vary() -> None:
+    """Larger inputs make most answers vary more: for that alone nobody wants others than the documented ones."""
+    assert chosen(USUAL, ["x"], model(lambda x: x * x + 0.5)).ranges == USUAL
+    assert chosen(USUAL, ["x"], model(lambda x: x * x + 0.5)).why == ""
+
+
+def test_a_model_of_bytes_gets_bytes_and_the_report_says_why() -> None:
+    """Its answers to numbers of 0 to 1 are all alike, and a comparison of them would prove nothing."""
+    found = chosen(USUAL, ["x"], model(lambda x: 1 + x / 100))
+    assert found.ranges == {"x": (0.0, 255.0)}
+    assert found.why.startswith("this range was chosen because the answers vary by 37% in it, by 0.7% in -1 to 1")
+
+
+def test_a_range_that_the_model_refuses_or_answers_with_nan_is_none() -> None:
+    """A square root of what is negative is no variation."""
+
+    def answers(x: np.ndarray[tuple[int], np.dtype[np.float64]]) -> object:
+        if x.max() > 200:
+            raise ValueError("out of range")
+        return np.where(x.min() < -20, np.nan, 1 + x / 20)
+
+    assert chosen(USUAL, ["x"], model(answers)).ranges == {"x": (-10.0, 10.0)}
+
+
+def test_answers_that_never_vary_are_said_to() -> None:
+    found = chosen(USUAL, ["x"], model(lambda x: 1 + x * 0))
+    assert found.ranges == USUAL
+    assert "no more in other usual ranges" in found.why
+
+
+@pytest.mark.parametrize("open_to", [[], ["x"]])
+def test_what_the_user_gave_is_kept(open_to: list[str]) -> None:
+    ranges = {"x": (-1.0, 1.0), "asked": (3.0, 4.0)}
+    found = chosen(ranges, open_to, model(lambda x: 1 + x / 100)).ranges
+    assert found["asked"] == (3.0, 4.0)
+    assert (found["x"] == (-1.0, 1.0)) is (open_to == [])
