@@ -26,7 +26,7 @@ from pipeline.diagnosis.distance import worst_distance
 from pipeline.golden import Golden
 from pipeline.model_files import ModelFile
 from pipeline.parity.diagnosis import UNKNOWN, Diagnosis
-from pipeline.parity.findings import Finding
+from pipeline.parity.findings import AccuracyDropped, Finding, Top1TooLow
 from pipeline.parity.row import Row
 from pipeline.parity.status import Error, Fail
 from pipeline.plan import TRAIN
@@ -38,6 +38,7 @@ _WORKER = "diagnosis"
 _ROW_SECONDS = 60.0
 _RUN_SECONDS = 180.0
 """What all rows of a run may take together: a large model that fails everywhere would else take minutes for each."""
+_LEAST_SECONDS = 1.0
 _GRACE_SECONDS = 30.0
 """How much longer an experiment that is under way may take. A single call compiles for minutes in some models."""
 _ALIKE = 0.1
@@ -107,8 +108,11 @@ class _Search:
             case Recording():
                 case = self._case(row, outcome)
                 by_answers = diagnosed_by_answers(case)
-                if is_settled(by_answers) or self._trained is None:
+                if is_settled(by_answers):
                     return by_answers
+                explained = _within_precision(row)
+                if explained is not None or self._trained is None:
+                    return explained or by_answers
                 surroundings = Surroundings(
                     trained=self._trained, artifact=artifact, others=self._other_models, within_seconds=share
                 )
@@ -134,6 +138,9 @@ class _Search:
         self, share: float, otherwise: Diagnosis, experiment: Callable[..., Diagnosis], *given: object
     ) -> Diagnosis:
         """What the experiment finds, or `otherwise` with the reason why it found nothing. A verdict is never lost."""
+        if share < _LEAST_SECONDS:
+            spent = f"no experiments were made: the rows before took the {_RUN_SECONDS:.0f} s that all have together"
+            return msgspec.structs.replace(otherwise, sentence=f"{otherwise.sentence}; {spent}")
         started = time.monotonic()
         call = self.crew.executor(_WORKER).submit(_knowing, self._own_file, experiment, *given)
         try:
@@ -209,6 +216,20 @@ def asked_again(row: Row) -> tuple[Finding, ...]:
     """What repeating questions has found."""
     comparison = row.comparison
     return () if comparison is None else tuple(found for line in comparison.repeats for found in line.findings)
+
+
+def _within_precision(row: Row) -> Diagnosis | None:
+    """For a row in which decisions alone changed: its values are no further off than was predicted of the precision."""
+    predicted = all(tolerance.predicted is not None for tolerance in row.tolerances.values())
+    if not isinstance(row.status, Fail) or not predicted:
+        return None
+    if not all(isinstance(found.finding, (Top1TooLow, AccuracyDropped)) for found in row.status.findings):
+        return None
+    sentence = (
+        f"all values are as near as {row.precision} lets this model's be, which was predicted from its own graph; its "
+        "classes lie closer together than that"
+    )
+    return Diagnosis(cause="within_precision", sentence=sentence)
 
 
 def _alike(case: Case, other: Case) -> bool:

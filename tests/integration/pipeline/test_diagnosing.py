@@ -44,6 +44,7 @@ def test_an_experiment_that_does_not_end_is_stopped(tmp_path: Path, monkeypatch:
         assert (stopped.cause, stopped.tried) == (UNKNOWN, 7)
         assert "no known cause fits; the experiments were stopped: one of them took more than" in stopped.sentence
         assert search._in_worker(20.0, _BY_ANSWERS, _find).cause == "input_scale"
+        assert "no experiments were made: the rows before took" in search._in_worker(0.1, _BY_ANSWERS, _find).sentence
 
 
 def _find() -> Diagnosis:
