@@ -14,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -28,6 +29,7 @@ T = TypeVar("T")
 _TERMINATE_WITHIN_SECONDS = 5.0
 # A pipe takes 4,096 bytes in one piece; a character has four at most, and the rest of an event a few hundred.
 _MESSAGE_CHARACTERS = 800
+_SAFE_PATH = "PYTHONSAFEPATH"
 # Unix allows 107 characters, and multiprocessing adds `/pymp-xxxxxxxx/listener-xxxxxxxx`.
 _SOCKET_ADDRESS_CHARACTERS = 107 - 32
 _STOPPED = "the workers were stopped"
@@ -113,6 +115,7 @@ class Workers:
             if self._stopped:
                 raise BrokenProcessPool(_STOPPED)
             if name not in self._executors:
+                _start_forking_process()
                 executor = ProcessPoolExecutor(
                     processes,
                     mp_context=self._context,
@@ -125,6 +128,8 @@ class Workers:
 
     def launch(self, target: Callable[..., None], *args: object) -> BaseProcess:
         """Start `target(*args)` in a process of its own. The caller ends it; it dies with this process in any case."""
+        with self._lock:
+            _start_forking_process()
         process = self._context.Process(target=_watched, args=(self._scratch, target, *args), daemon=True)
         process.start()
         return process
@@ -146,6 +151,23 @@ class Workers:
         self._stack.callback(listener.join)
         self._stack.callback(said.send, None)
         return said
+
+
+def _start_forking_process() -> None:
+    """Start what workers are forked from, where it does not run yet.
+
+    Python 3.11 lets it look for modules in the current folder first: a `code.py` of the user's, or a folder `pipeline`,
+    would be taken for what TensorFlow or we mean by that name.
+    """
+    before = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    try:
+        forkserver.ensure_running()
+    finally:
+        if before is None:
+            del os.environ[_SAFE_PATH]
+        else:
+            os.environ[_SAFE_PATH] = before
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +44,26 @@ def test_what_shared_the_executor_is_done_all_the_same(tmp_path: Path) -> None:
         with pytest.raises(WorkerDied, match="SIGSEGV"):
             death.result()
         assert answer.result() == 7
+
+
+def test_the_users_own_files_are_not_taken_for_modules(tmp_path: Path) -> None:
+    """A `code.py` beside the model made every command end with a fault of ours: TensorFlow imports a `code`, too."""
+    users = tmp_path / "users"
+    (users / "pipeline").mkdir(parents=True)
+    for name in ("code.py", "pipeline/__init__.py"):
+        (users / name).write_text("raise RuntimeError('this is no library')")
+    script = tmp_path / "elsewhere.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from pipeline.core.progress import nobody\n"
+        "from pipeline.workers import workers\n"
+        "if __name__ == '__main__':\n"
+        "    with workers(logs=Path(), observer=nobody) as crew:\n"
+        "        for name in ('code', 'pipeline.preload'):\n"
+        "            print(crew.call('makers', 1, eval, f'__import__({name!r}).__name__'))\n"
+    )
+    done = subprocess.run([sys.executable, script], cwd=users, capture_output=True, text=True, check=False, timeout=200)
+    assert done.stdout.split() == ["code", "pipeline"], done.stderr
 
 
 def _die() -> None:
