@@ -127,7 +127,20 @@ def _reference(trained: Entry) -> Reference:
 
 def _notes(ran: Ran) -> list[str]:
     made = [result.facts for result in ran.artifacts.values() if isinstance(result, Entry)]
-    return [note for facts in made for note in facts.get("notes", ())]
+    return [note for facts in made for note in facts.get("notes", ())] + lowered(ran.artifacts)
+
+
+def lowered(artifacts: Mapping[str, Entry | Errored]) -> list[str]:
+    """What was put in other operations' places, and in which artifacts: a difference may come from there."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for step, result in artifacts.items():
+        used = result.facts.get("lowerings", ()) if isinstance(result, Entry) else ()
+        for one in used:
+            found.setdefault((one["operation"], one["becomes"]), []).append(step.removeprefix("convert "))
+    return [
+        f"Lowered in {', '.join(dict.fromkeys(taken))}: {operation}, to {becomes}."
+        for (operation, becomes), taken in found.items()
+    ]
 
 
 def _samples_words(trained: Mapping[str, Any], batch_sizes: Sequence[int]) -> str:

@@ -12,7 +12,7 @@ from pipeline.explain.text import as_json
 
 
 def write_explanation(explanation: Explanation, into: Path) -> Path:
-    """Write the page, the JSON and the node data into the folder, made when absent; the page's path.
+    """Write the page, the JSON and, for TFLite and TF.js, node data into the folder, made when absent; the page's path.
 
     All are written aside before the first is moved into place. Raises OSError as the disk does.
     """
@@ -20,8 +20,10 @@ def write_explanation(explanation: Explanation, into: Path) -> Path:
     texts = {
         f"{name}.html": render_picture(explanation),
         f"{name}.json": as_json(explanation) + "\n",
-        f"{name}.node-data.json": node_data(explanation) + "\n",
     }
+    nodes = node_data(explanation)
+    if nodes is not None:
+        texts[f"{name}.node-data.json"] = nodes + "\n"
     into.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="aside-", dir=into) as aside:
         for file, text in texts.items():

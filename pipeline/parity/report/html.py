@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +56,29 @@ class Line(Value, frozen=True):
         return "exactly equal" if self.summary.max_error == 0 else wording.used(self.figures.tolerance_used)
 
 
+class Trouble(Value, frozen=True):
+    """Lines that are wrong in the same way: one file on several targets, the same findings, one cause."""
+
+    lines: tuple[Line, ...]
+    command: str
+
+    @property
+    def word(self) -> Word:
+        return self.lines[0].word
+
+    @property
+    def mark(self) -> str:
+        return self.lines[0].mark
+
+    @property
+    def cause(self) -> tuple[str, ...]:
+        return self.lines[0].cause
+
+    @property
+    def explained(self) -> tuple[str, ...]:
+        return self.lines[0].explained
+
+
 def render_html(report: Report) -> str:
     """One self-contained HTML page."""
     lines = [_line(position, row) for position, row in enumerate(report.rows, start=1)]
@@ -71,13 +95,32 @@ def render_html(report: Report) -> str:
             lines=lines,
             lanes=lanes,
             precisions=list(dict.fromkeys(str(row.precision) for row in report.rows)),
-            troubled=sorted((line for line in lines if line.explained), key=lambda line: _URGENCY.index(line.word)),
+            troubled=_troubled(report, lines),
             axis=pictures.axis_of((figure.histogram for figure in figures), atols),
             samples={shown.sample: shown for shown in report.samples.shown},
             loose=loose_gates(report),
             longest_stage=max((stage.seconds for stage in report.stages), default=0.0),
         )
     )
+
+
+def _troubled(report: Report, lines: Sequence[Line]) -> list[Trouble]:
+    """What is wrong, the most urgent first, each way of being wrong once."""
+    alike: dict[object, list[Line]] = {}
+    for line in lines:
+        if line.explained:
+            cause = None if line.row.diagnosis is None else line.row.diagnosis.cause
+            # Of different files the same cause is two things to mend.
+            alike.setdefault((line.word, cause, line.row.digest, line.explained), []).append(line)
+    found = [Trouble(lines=tuple(each), command=_command(report, each[0])) for each in alike.values()]
+    return sorted(found, key=lambda trouble: _URGENCY.index(trouble.word))
+
+
+def _command(report: Report, line: Line) -> str:
+    """What tells more of a line that differs, as it is typed."""
+    if line.word != "FAIL":
+        return ""
+    return f"tripoint explain {report.model.name} {line.row.target} {line.row.precision}"
 
 
 def _line(position: int, row: Row) -> Line:

@@ -23,6 +23,9 @@ def test_explain_says_where_and_leaves_a_page_and_node_data(finished: Project) -
     data = json.loads((folder / "edge-litert-int8.node-data.json").read_text())["main"]
     assert all(0 <= result["value"] <= 1 for result in data["results"].values())
     assert len(data["results"]) >= 6
+    # Model Explorer finds a node by the whole name of what it makes.
+    (file,) = (finished.folder / "build/digits/tflite").rglob("*int8.tflite")
+    assert all(name.encode() in file.read_bytes() for name in data["results"])
 
 
 @pytest.mark.slow

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from pipeline.core.artifact import Format, Precision
@@ -78,9 +80,36 @@ def test_the_page_is_one_file_and_shows_text_as_text() -> None:
 
 
 def test_node_data_is_above_one_where_out_of_line() -> None:
-    results = json.loads(node_data(EXPLANATION))["main"]["results"]
-    values = [results[line.tensor]["value"] for line in EXPLANATION.lines]
+    lines = tuple(msgspec.structs.replace(line, tensor=line.layer) for line in EXPLANATION.lines)
+    results = _nodes(msgspec.structs.replace(EXPLANATION, lines=lines))["main"]["results"]
+    values = [results[line.tensor]["value"] for line in lines]
     assert values[0] < 1 < values[1] < values[2]
+
+
+def test_node_data_has_the_fields_that_model_explorer_reads() -> None:
+    """A graph that is called otherwise is not found there, and nothing would be coloured."""
+    (graph, given), *others = _nodes(EXPLANATION).items()
+    assert (graph, others, set(given)) == ("main", [], {"results", "name", "thresholds"})
+    assert all(set(result) == {"value"} and result["value"] >= 0 for result in given["results"].values())
+    assert [each["value"] for each in given["thresholds"]] == sorted(each["value"] for each in given["thresholds"])
+    assert all(set(each) == {"value", "bgColor", "textColor"} for each in given["thresholds"])
+    assert max(each["value"] for each in given["results"].values()) <= given["thresholds"][-1]["value"]
+
+
+def test_node_data_is_by_the_name_that_each_loader_gives_the_graph(tmp_path: Path) -> None:
+    """Its reader of SavedModels numbers the nodes: a file that colours nothing is none."""
+    assert set(_nodes(msgspec.structs.replace(EXPLANATION, format=Format.TFJS))) == {"default"}
+    saved_model = msgspec.structs.replace(EXPLANATION, format=Format.SAVED_MODEL, target="saved_model")
+    assert node_data(saved_model) is None
+    write_explanation(saved_model, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"saved_model-float32.html", "saved_model-float32.json"}
+
+
+def _nodes(explanation: Explanation) -> dict[str, Any]:
+    text = node_data(explanation)
+    assert text is not None
+    nodes: dict[str, Any] = json.loads(text)
+    return nodes
 
 
 def test_all_files_are_written_and_nothing_else(tmp_path: Path) -> None:

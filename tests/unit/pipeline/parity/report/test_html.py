@@ -13,6 +13,7 @@ from pipeline.parity.report.html import render_html
 from pipeline.parity.report.report import Report
 from pipeline.parity.report.report_json import render_json, report_from_json
 from pipeline.parity.report.write import FORMS, write_report
+from pipeline.parity.status import Fail
 
 VOID = {"meta", "line", "rect", "br"}
 
@@ -99,3 +100,29 @@ def test_the_files_are_written_whole_and_nothing_else_is_left(passing: Report, f
     assert sorted(path.name for path in folder.iterdir()) == ["junit.xml", "report.html", "report.json", "report.md"]
     assert sorted(written) == sorted(folder.iterdir())
     assert report_from_json((folder / "report.json").read_text()) == passing
+
+
+def test_what_is_wrong_comes_first_and_each_way_of_being_wrong_once(failing: Report) -> None:
+    """On a phone the cause stood six screens below the verdict, and as often as there were targets."""
+    row = next(row for row in failing.rows if isinstance(row.status, Fail))
+    again = msgspec.structs.replace(row, target="edge/again")
+    page = render_html(msgspec.structs.replace(failing, rows=(*failing.rows, again)))
+    assert page.index("What is wrong") < page.index("Where, and by how much")
+    section = page[page.index("What is wrong") : page.index("Where, and by how much")]
+    assert section.count("edge/again") == 1
+    assert section.count('<div class="trouble FAIL">') == sum(isinstance(each.status, Fail) for each in failing.rows)
+    assert f"tripoint explain {failing.model.name} {row.target} {row.precision}" in section
+
+
+def test_the_same_finding_of_another_file_stands_by_itself(failing: Report) -> None:
+    """Two files would be mended as one."""
+    row = next(row for row in failing.rows if isinstance(row.status, Fail))
+    other = msgspec.structs.replace(row, target="edge/other", digest="ef" * 32)
+    page = render_html(msgspec.structs.replace(failing, rows=(row, other)))
+    assert page.count('<div class="trouble FAIL">') == 2
+
+
+def test_notes_stand_right_below_the_verdict(failing: Report) -> None:
+    """That an operation was lowered, or a type assumed, is the first thing to know of a difference."""
+    page = render_html(msgspec.structs.replace(failing, notes=("Lowered in tfjs float32: Erfc, to 1 - Erf.",)))
+    assert page.index("Lowered in tfjs float32: Erfc, to 1 - Erf.") < page.index("<main>")
