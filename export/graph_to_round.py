@@ -59,11 +59,16 @@ class GraphToRound:
 
     def constant_behind(self, tensor: str) -> Any | None:
         """The Const node that a tensor's value comes from, or None when it is computed."""
+        node = self.maker_of(tensor)
+        return node if node is not None and node.op == "Const" else None
+
+    def maker_of(self, tensor: str) -> Any | None:
+        """The node that computes a tensor's value, which Identity only hands on."""
         makers = {node.name: node for node in self.graph.node}
         node = makers.get(_maker(tensor))
         while node is not None and node.op == "Identity":
             node = makers.get(_maker(node.input[0]))
-        return node if node is not None and node.op == "Const" else None
+        return node
 
 
 def frozen(saved_model: Path, signature: str) -> GraphToRound:

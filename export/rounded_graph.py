@@ -22,6 +22,9 @@ Rounded = Callable[[Any, Weight, np.random.Generator], Weight]
 
 _INT8_LEVELS = 127
 _READ_QUANTIZED = frozenset({"Softmax", "LogSoftmax", "Sigmoid", "Tanh", "AvgPool", "Mean"})
+_ARITHMETIC = frozenset({"Add", "AddV2", "Sub", "Mul", "RealDiv", "Maximum", "Minimum", "SquaredDifference"})
+_INTO_PRODUCTS = frozenset({"Add", "AddV2", "BiasAdd", "Sub", "Mul"})
+"""With a constant, these become part of the product before them: its sum is still in 32 bits there."""
 _FIXED_RANGES = {"Softmax": (0.0, 255 / 256), "Sigmoid": (0.0, 255 / 256), "Tanh": (-1.0, 127 / 128)}
 """TFLite's full integer quantization gives these answers the same scale in every model."""
 _SEED = 7
@@ -37,8 +40,8 @@ def with_weights(
 ) -> GraphToRound:
     """The graph with every weight of a product rounded, and with the data that these read quantized when asked.
 
-    Weights of fewer than `smallest` elements are left alone, with their data. `everything` quantizes the data of other
-    operations, too.
+    Weights of fewer than `smallest` elements are left alone, with their data. `everything` quantizes what other
+    operations read, too.
     """
     changed = _copied(graph)
     read = _products_with_weights(changed, smallest)
@@ -48,6 +51,10 @@ def with_weights(
             _quantize_data(changed.graph, node, activation_bits)
     for node in [node for node in changed.graph.node if everything and node.op in _READ_QUANTIZED]:
         _quantize_data(changed.graph, node, activation_bits or 8)
+    if everything:
+        for node in [node for node in changed.graph.node if _is_arithmetic(changed, node)]:
+            for at, source in enumerate(node.input):
+                node.input[at] = _quantized(changed.graph, source, f"{node.name}/{at}", activation_bits or 8)
     for node in [node for node in changed.graph.node if everything and node.op in _FIXED_RANGES]:
         if activation_bits == 8:
             _quantize_in_fixed_steps(changed.graph, node)
@@ -72,6 +79,24 @@ def _products_with_weights(graph: GraphToRound, smallest: int) -> list[tuple[Any
         if constant is not None and _value(constant).size >= smallest:
             found.append((node, constant))
     return found
+
+
+def _is_arithmetic(graph: GraphToRound, node: Any) -> bool:
+    """Whether a fully quantized file computes this from whole numbers, one by one, in a step of its own."""
+    import tensorflow as tf
+
+    return node.op in _ARITHMETIC and node.attr["T"].type == tf.float32.as_datatype_enum and not _fused(graph, node)
+
+
+def _fused(graph: GraphToRound, node: Any) -> bool:
+    """Whether the node is part of a product: one itself, or arithmetic with a constant on what is."""
+    if node.op in PRODUCTS:
+        return True
+    computed = [source for source in node.input if graph.constant_behind(source) is None]
+    if node.op not in _INTO_PRODUCTS or len(computed) != 1:
+        return False
+    maker = graph.maker_of(computed[0])
+    return maker is not None and _fused(graph, maker)
 
 
 def _round(read: Sequence[tuple[Any, Any]], rounded: Rounded) -> None:
@@ -143,7 +168,11 @@ def _quantize_data(graph: Any, node: Any, bits: int) -> None:
 
 
 def _quantized(graph: Any, source: str, before: str, bits: int) -> str:
-    """Nodes that round to 2^bits levels over the range that the values turn out to have; the name of the last one."""
+    """Nodes that round to 2^bits levels over the range that the values turn out to have; the name of the last one.
+
+    Zero is within the range, as TFLite has it: without, `FakeQuantWithMinMaxVars` would move the range to zero and cut
+    off what is beyond.
+    """
     import tensorflow as tf
 
     name, number = f"{before}/quantized", tf.float32.as_datatype_enum
@@ -152,10 +181,13 @@ def _quantized(graph: Any, source: str, before: str, bits: int) -> str:
     )
     flat.attr["T"].type, flat.attr["Tshape"].type = number, tf.int32.as_datatype_enum
     axis = _constant(graph, f"{name}/axis", np.int32(0))
+    zero = _constant(graph, f"{name}/zero", np.float32(0))
     ends = []
-    for op in ("Min", "Max"):
-        end = graph.node.add(name=f"{name}/{op}", op=op, input=[flat.name, axis])
-        end.attr["T"].type, end.attr["Tidx"].type = number, tf.int32.as_datatype_enum
+    for op, with_zero in (("Min", "Minimum"), ("Max", "Maximum")):
+        own = graph.node.add(name=f"{name}/{op}", op=op, input=[flat.name, axis])
+        own.attr["T"].type, own.attr["Tidx"].type = number, tf.int32.as_datatype_enum
+        end = graph.node.add(name=f"{name}/{with_zero}", op=with_zero, input=[own.name, zero])
+        end.attr["T"].type = number
         ends.append(end.name)
     node = graph.node.add(name=name, op="FakeQuantWithMinMaxVars", input=[source, *ends])
     node.attr["num_bits"].i = bits

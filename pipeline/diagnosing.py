@@ -29,7 +29,7 @@ from pipeline.parity.diagnosis import UNKNOWN, Diagnosis
 from pipeline.parity.findings import AccuracyDropped, Finding, Top1TooLow
 from pipeline.parity.row import Row
 from pipeline.parity.status import Error, Fail
-from pipeline.plan import TRAIN
+from pipeline.recipes import TRAIN
 from pipeline.store import Store
 from pipeline.workers import Workers, workers
 from pipeline.workflow import Ran

@@ -21,8 +21,9 @@ from pipeline.parity.report.report import Report
 from pipeline.parity.report.report_json import report_from_json
 from pipeline.parity.report.text import render_text
 from pipeline.parity.report.write import REPORT_JSON, write_report
-from pipeline.plan import PREFLIGHT, PROFILE, training_settings
+from pipeline.plan import training_settings
 from pipeline.preflighting import preflight_of_run, write_preflight
+from pipeline.recipes import PREFLIGHT, PROFILE
 from pipeline.release import publish
 from pipeline.reporting import report_of, write_evidence
 from pipeline.source_digest import source_digest

@@ -1,14 +1,12 @@
-"""The steps of one model, straight down: train, export, convert, record; what each depends on, and what it runs."""
+"""The steps of one model, straight down: train, export, convert, record; what each needs, and what it runs."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor
-from dataclasses import dataclass, field
-from importlib.metadata import version
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -16,22 +14,17 @@ from pipeline import golden, stages
 from pipeline.adoption import ADOPT, Adopted, Beside
 from pipeline.cells import EXPORT, Cell, artifact_of, beside_step, convert_step, saved_model_folder
 from pipeline.config import Config
-from pipeline.core.artifact import CALIBRATED_PRECISIONS, Format, Precision
+from pipeline.core.artifact import Format, Precision
 from pipeline.core.errors import ModelFailed
-from pipeline.core.signature import Signature
-from pipeline.core.target import Runtime, Session, Target
+from pipeline.core.target import Session
 from pipeline.model_files import Known, ModelFile
 from pipeline.parity import record
-from pipeline.samples.wanted import batch_sizes_for
-from pipeline.source_digest import source_digest
+from pipeline.recipes import PREFLIGHT, PROFILE, TRAIN, Recipes
 from pipeline.stages import TrainSettings
 from pipeline.steps import Step
-from pipeline.store import Entry, Making, Recipe, Store
+from pipeline.store import Entry, Making, Store
 from pipeline.workers import Workers
 
-TRAIN = "train"
-PROFILE = "profile"
-PREFLIGHT = "preflight"
 TFJS_WORKER = "tfjs"
 
 
@@ -44,7 +37,10 @@ class Planner:
     training: TrainSettings
     store: Store
     workers: Workers
-    _settings: dict[Runtime, dict[str, str]] = field(default_factory=dict)
+
+    @cached_property
+    def recipes(self) -> Recipes:
+        return Recipes(file=self.file, config=self.config, training=self.training)
 
     @property
     def origin(self) -> str:
@@ -68,23 +64,6 @@ class Planner:
                 assert_never(self.file)
 
     def _adopt(self, adopted: Adopted) -> Step:
-        def recipe(_: Sequence[Entry]) -> Recipe:
-            return self._recipe(
-                ADOPT,
-                sources=[
-                    *("pipeline/taking_in.py", "pipeline/foreign.py", "pipeline/foreign_keras.py", "pipeline/samples"),
-                    *("pipeline/golden.py", "pipeline/repeatability.py", "export/keras_interface.py"),
-                    "export/saved_model_from_call.py",
-                    "export/computed_in.py",
-                ],
-                tools=["tensorflow", "keras", "tf-keras", "numpy"],
-                settings={
-                    **adopted.ingredients(),
-                    "input_checks": self.config.export.input_checks,
-                    "representative_samples": self.training.representative_samples,
-                },
-            )
-
         def make(_: Sequence[Entry], making: Making) -> None:
             try:
                 making.facts |= (
@@ -105,26 +84,11 @@ class Planner:
                     "a process that is killed mostly lacks memory",
                 ) from error
 
-        return Step(name=ADOPT, needs=(), recipe=recipe, make=make, essential=True)
+        return Step(name=ADOPT, needs=(), recipe=lambda _: self.recipes.adopt(adopted), make=make, essential=True)
 
     def _train(self, file: ModelFile) -> Step:
-        def recipe(_: Sequence[Entry]) -> Recipe:
-            return self._recipe(
-                TRAIN,
-                sources=["pipeline/training.py", "pipeline/golden.py"],
-                tools=["tensorflow", "keras", "numpy", "scikit-learn"],
-                settings={
-                    "model_file": hashlib.sha256(file.path.read_bytes()).hexdigest(),
-                    "epochs": self.training.epochs,
-                    "seed": self.training.seed,
-                    "representative_samples": self.training.representative_samples,
-                    # The same seed gives the same weights only on the same kind of machine.
-                    "machine": platform.machine(),
-                },
-            )
-
         def make(_: Sequence[Entry], making: Making) -> None:
-            logs = self.store.root / file.name / "training" / recipe([]).key
+            logs = self.store.root / file.name / "training" / self.recipes.train(file).key
             checkpoints = logs / "checkpoints"
             try:
                 # TensorFlow takes the number of its threads once in a process.
@@ -136,21 +100,9 @@ class Planner:
                 for half_written in checkpoints.glob("aside-*"):
                     half_written.unlink()
 
-        return Step(name=TRAIN, needs=(), recipe=recipe, make=make, essential=True)
+        return Step(name=TRAIN, needs=(), recipe=lambda _: self.recipes.train(file), make=make, essential=True)
 
     def export(self) -> Step:
-        def recipe(needs: Sequence[Entry]) -> Recipe:
-            (trained,) = needs
-            return self._recipe(
-                EXPORT,
-                sources=["export"],
-                tools=["tensorflow", "keras", "tensorflow-serving-api"],
-                settings={
-                    "made_from": _model_files(trained),
-                    "input_checks": self.config.export.input_checks,
-                },
-            )
-
         def make(needs: Sequence[Entry], making: Making) -> None:
             (trained,) = needs
             # Servers take the highest version, so a newer export needs a higher number than those before it.
@@ -173,19 +125,10 @@ class Planner:
                 input_checks=self.config.export.input_checks,
             )
 
-        return Step(name=EXPORT, needs=(self.origin,), recipe=recipe, make=make, essential=True)
+        return Step(name=EXPORT, needs=(self.origin,), recipe=self.recipes.export, make=make, essential=True)
 
     def preflight(self) -> Step:
         """Look at the exported model's operations, before anything is converted."""
-
-        def recipe(needs: Sequence[Entry]) -> Recipe:
-            _, exported = needs
-            return self._recipe(
-                PREFLIGHT,
-                sources=["export"],
-                tools=["tensorflow", "tensorflowjs"],
-                settings={"made_from": exported.digest, "lowering": self.config.convert.lowering},
-            )
 
         def make(needs: Sequence[Entry], making: Making) -> None:
             trained, exported = needs
@@ -202,7 +145,7 @@ class Planner:
                 .result()
             )
 
-        return Step(name=PREFLIGHT, needs=(self.origin, EXPORT), recipe=recipe, make=make)
+        return Step(name=PREFLIGHT, needs=(self.origin, EXPORT), recipe=self.recipes.preflight, make=make)
 
     def tflite(self, precision: Precision) -> Step:
         def make(needs: Sequence[Entry], making: Making) -> None:
@@ -215,7 +158,7 @@ class Planner:
                 signature=exported.facts["signature"],
                 precision=precision,
                 trained=trained.path,
-                keep_float=self._keep_float,
+                keep_float=self.recipes.keep_float,
                 lowering=self.config.convert.lowering,
             )
 
@@ -248,7 +191,7 @@ class Planner:
                     needs[2].path,
                     name=self.file.name,
                     precision=precision,
-                    keep_float=self._keep_float,
+                    keep_float=self.recipes.keep_float,
                 )
 
         graph = () if precision is Precision.FLOAT32 else (convert_step(Format.TFJS, Precision.FLOAT32),)
@@ -263,42 +206,15 @@ class Planner:
     ) -> Step:
         name = convert_step(kind, precision)
 
-        def recipe(needs: Sequence[Entry]) -> Recipe:
-            trained, exported, *others = needs
-            # Only full integer quantization looks at data.
-            data = trained.files[stages.REPRESENTATIVE_FILE] if precision in CALIBRATED_PRECISIONS else None
-            return self._recipe(
-                name,
-                sources=["export"],
-                tools=["tensorflow", "tensorflowjs"],
-                settings={
-                    "made_from": [exported.digest, *(other.digest for other in others)],
-                    "lowering": self.config.convert.lowering,
-                    "representative": data,
-                    "keep_float": [] if precision is Precision.FLOAT32 else list(self._keep_float),
-                },
-            )
-
-        return Step(name=name, needs=(self.origin, EXPORT, *further), recipe=recipe, make=make)
+        return Step(
+            name=name,
+            needs=(self.origin, EXPORT, *further),
+            recipe=lambda needs: self.recipes.conversion(name, precision, needs),
+            make=make,
+        )
 
     def profile(self) -> Step:
         """Find out what rounding does to the exported graph, from which tolerances are derived."""
-
-        def recipe(needs: Sequence[Entry]) -> Recipe:
-            trained, exported = needs
-            return self._recipe(
-                PROFILE,
-                sources=[
-                    "export/affine_levels.py",
-                    "export/graph_to_round.py",
-                    "export/op_bounds.py",
-                    "export/rounded_graph.py",
-                    "export/rounding_emulated.py",
-                    "pipeline/profiling.py",
-                ],
-                tools=["tensorflow", "numpy"],
-                settings={"made_from": exported.digest, "samples": trained.files[golden.GOLDEN_FILE]},
-            )
 
         def make(needs: Sequence[Entry], making: Making) -> None:
             trained, exported = needs
@@ -310,20 +226,11 @@ class Planner:
                 trained=trained.path,
             )
 
-        return Step(name=PROFILE, needs=(self.origin, EXPORT), recipe=recipe, make=make)
+        return Step(name=PROFILE, needs=(self.origin, EXPORT), recipe=self.recipes.profile, make=make)
 
     def published(self, beside: Beside) -> Step:
         """A .tflite file that others made of the adopted model, ready to be asked."""
         name = beside_step(beside)
-
-        def recipe(needs: Sequence[Entry]) -> Recipe:
-            (exported,) = needs
-            return self._recipe(
-                name,
-                sources=["export/published_tflite.py"],
-                tools=["tensorflow"],
-                settings={"file": beside.digest, "signature": exported.facts["signature"]},
-            )
 
         def make(needs: Sequence[Entry], making: Making) -> None:
             (exported,) = needs
@@ -331,7 +238,9 @@ class Planner:
                 stages.published_into, making.folder, Path(beside.path), signature=exported.facts["signature"]
             )
 
-        return Step(name=name, needs=(EXPORT,), recipe=recipe, make=make)
+        return Step(
+            name=name, needs=(EXPORT,), recipe=lambda needs: self.recipes.published(name, beside, needs), make=make
+        )
 
     @property
     def beside(self) -> tuple[Beside, ...]:
@@ -340,21 +249,6 @@ class Planner:
     def record(self, cell: Cell, session: Callable[[], Session]) -> Step:
         """Run the cell's artifact; `session` is called in the runtime's own lane."""
 
-        def recipe(needs: Sequence[Entry]) -> Recipe:
-            trained, exported, *converted = needs
-            return self._recipe(
-                cell.step.replace("/", "-").replace(" ", "-"),
-                sources=_runtime_sources(cell.target),
-                tools=[],
-                settings={
-                    "made_from": converted[0].digest if converted else exported.digest,
-                    "samples": trained.files[golden.GOLDEN_FILE],
-                    "batch_sizes": list(self._batch_sizes(exported, needs[-1])),
-                    "runtime": self.settings_of(cell.target.runtime),
-                    "variant": cell.target.variant,
-                },
-            )
-
         def make(needs: Sequence[Entry], making: Making) -> None:
             trained = needs[0]
             inputs = golden.load(trained.path / golden.GOLDEN_FILE).inputs
@@ -362,30 +256,13 @@ class Planner:
                 cell.target.consumes, cell.precision, self.file.name, exported=needs[1], made=needs[-1]
             )
             with session().load(artifact, cell.target.variant) as runner:
-                recording = record.record(runner, inputs, batch_sizes=self._batch_sizes(needs[1], needs[-1]))
+                recording = record.record(runner, inputs, batch_sizes=self.recipes.batch_sizes(needs[1], needs[-1]))
             making.facts |= record.save(recording, making.folder)
 
         needs: tuple[str, ...] = (self.origin, EXPORT)
         if cell.artifact_step != EXPORT:
             needs = (*needs, cell.artifact_step)
-        return Step(name=cell.step, needs=needs, recipe=recipe, make=make)
-
-    def _batch_sizes(self, exported: Entry, made: Entry) -> tuple[int, ...]:
-        fixed = made.facts.get("fixed_batch")
-        if fixed is not None:
-            return (int(fixed),)
-        return batch_sizes_for(Signature.from_json(exported.facts["signature"]), self.config.parity.batch_sizes)
-
-    def settings_of(self, runtime: Runtime) -> dict[str, str]:
-        """The runtime's settings, asked for once: cells share runtimes, and a Docker daemon takes time to answer."""
-        if runtime not in self._settings:
-            self._settings[runtime] = dict(runtime.settings())
-        return self._settings[runtime]
-
-    @property
-    def _keep_float(self) -> tuple[str, ...]:
-        own = self.config.models.get(self.file.name)
-        return own.keep_float if own else ()
+        return Step(name=cell.step, needs=needs, recipe=lambda needs: self.recipes.recording(cell, needs), make=make)
 
     @property
     def maker_processes(self) -> int:
@@ -396,33 +273,6 @@ class Planner:
         self, stage: Callable[..., dict[str, Any]], folder: Path, *args: object, **settings: object
     ) -> dict[str, Any]:
         return self.workers.call("makers", self.maker_processes, stages.afresh, stage, folder, *args, **settings)
-
-    def _recipe(
-        self, stage: str, *, sources: Sequence[str], tools: Sequence[str], settings: Mapping[str, Any]
-    ) -> Recipe:
-        return Recipe(
-            model=self.file.name,
-            stage=stage.replace(" ", "-"),
-            ingredients={
-                "settings": settings,
-                "sources": source_digest(*sources),
-                "tools": {tool: version(tool) for tool in tools},
-            },
-        )
-
-
-def _model_files(trained: Entry) -> list[str]:
-    """The digests of what an export is made of: the trained model and its samples, or the SavedModel taken in."""
-    parts = (stages.KERAS_FILE, stages.REPRESENTATIVE_FILE, f"{stages.SAVED_MODEL}/")
-    return [digest for name, digest in sorted(trained.files.items()) if name.startswith(parts)]
-
-
-def _runtime_sources(target: Target) -> list[str]:
-    """The package that the runtime lives in: a changed client makes its recordings stale."""
-    module = type(target.runtime).__module__
-    package = module.split(".")[0]
-    own = f"{module.replace('.', '/')}.py" if package == "pipeline" else package
-    return [own, "pipeline/parity/record.py", "pipeline/parity/repeat.py"]
 
 
 def training_settings(

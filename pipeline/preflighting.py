@@ -11,11 +11,11 @@ from pipeline.config import Config
 from pipeline.core.artifact import Format
 from pipeline.core.outcome import Errored
 from pipeline.core.signature import Signature
-from pipeline.plan import PREFLIGHT
 from pipeline.preflight.explain import inventory_in
 from pipeline.preflight.findings import Preflight, Trial
 from pipeline.preflight.judge import Asked, line_of, notes_on
 from pipeline.preflight.render import as_json, as_markdown
+from pipeline.recipes import PREFLIGHT
 from pipeline.steps import Result
 from pipeline.store import Entry
 from pipeline.workflow import Ran

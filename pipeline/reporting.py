@@ -33,7 +33,7 @@ from pipeline.parity.report.report import (
 from pipeline.parity.report.shown import shown_samples
 from pipeline.parity.row import Row, row_of
 from pipeline.parity.tolerances import Tolerance, tolerances_for
-from pipeline.plan import PROFILE
+from pipeline.recipes import PROFILE
 from pipeline.samples.wanted import batch_sizes_for
 from pipeline.store import Entry
 from pipeline.workflow import Ran

@@ -25,8 +25,9 @@ from pipeline.lanes import LanesByStep, RuntimeLane, runtime_lanes
 from pipeline.model_files import Known, ModelFile
 from pipeline.model_lock import alone
 from pipeline.parity import record
-from pipeline.plan import PREFLIGHT, PROFILE, TFJS_WORKER, TRAIN, Planner
+from pipeline.plan import TFJS_WORKER, Planner
 from pipeline.preflight.explain import explained, inventory_in
+from pipeline.recipes import PREFLIGHT, PROFILE, TRAIN
 from pipeline.rehearsal import Rehearsal, rehearsing
 from pipeline.stages import TrainSettings
 from pipeline.standing import Standing

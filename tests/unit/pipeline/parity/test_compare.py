@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pipeline.core.signature import Signature, Tensors
 from pipeline.parity.compare import compare_recording
-from pipeline.parity.comparison import status_of
+from pipeline.parity.comparison import Comparison, OutputComparison, status_of
 from pipeline.parity.findings import (
     DtypeDiffers,
     OutputsExtra,
@@ -128,3 +131,46 @@ def test_a_reference_that_lacks_an_output_is_an_error_of_the_caller(
             labels=np.zeros(7, np.int64),
             scores_output="scores",
         )
+
+
+def test_an_output_that_the_reference_does_not_repeat_is_held_to_its_form_only(
+    recording: Record, signature: Signature, tolerance: Tolerance
+) -> None:
+    """Otherwise a random output would fail every target, or its shape and type go unlooked at."""
+    why = "the model's own answers change from call to call"
+
+    def compared_with(count: NDArray[Any]) -> Comparison:
+        return compare_recording(
+            reference(),
+            recording({1: {"scores": ramp(), "count": count}}),
+            signature=signature,
+            tolerances=dict.fromkeys(signature.output_names, tolerance),
+            unrepeatable={"count": why},
+        )
+
+    comparison = compared_with(np.zeros(8, np.int32))
+    assert comparison.batches[0].outputs[1] == OutputComparison(output="count", samples=8, findings=(), vacuous=why)
+    assert status_of(comparison) == Inconclusive(reason=f"count: {why}")
+    assert compared_with(np.zeros(8, np.int64)).batches[0].outputs[1] == OutputComparison(
+        output="count",
+        samples=8,
+        findings=(DtypeDiffers(output="count", want="int32", got="int64"),),
+        vacuous=why,
+    )
+
+
+def test_classes_of_what_is_not_finite_are_findings_of_their_own(
+    recording: Record, signature: Signature, tolerance: Tolerance
+) -> None:
+    """Otherwise a NaN at one batch size and an infinity at another would be told as one."""
+    nan, infinite = ramp(), ramp()
+    nan[0, 0], infinite[1, 1] = np.nan, np.inf
+    got = {1: reference() | {"scores": nan}, 4: reference() | {"scores": infinite}}
+    status = statused(got, recording, signature, tolerance)
+    assert isinstance(status, Fail)
+    assert [
+        (found.finding.value, found.batch_sizes) for found in status.findings if hasattr(found.finding, "value")
+    ] == [
+        ("NaN", (1,)),
+        ("+inf", (4,)),
+    ]

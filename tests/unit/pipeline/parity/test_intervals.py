@@ -81,3 +81,15 @@ def test_the_bootstrap_is_seeded_and_close_to_the_normal_interval_of_a_mean() ->
     spread = 1.96 * differences.std() / math.sqrt(400)
     assert found.low == pytest.approx(differences.mean() - spread, abs=0.02)
     assert found.high == pytest.approx(differences.mean() + spread, abs=0.02)
+
+
+def test_the_bootstrap_draws_from_every_sample_and_less_often_from_many() -> None:
+    """Otherwise one bad sample could be left out of the interval, or a large test split take minutes."""
+    for at in (0, 9):
+        one = np.zeros(10)
+        one[at] = 10.0
+        assert paired_bootstrap(one).high >= 2.0
+    many = np.random.default_rng(0).normal(0.0, 1.0, 80_000)
+    found = paired_bootstrap(many)
+    assert found == paired_bootstrap(many, seed=0) != paired_bootstrap(many, seed=1)
+    assert found.high - found.low == pytest.approx(2 * 1.96 / math.sqrt(80_000), rel=0.2)

@@ -84,3 +84,16 @@ def test_strictness_makes_a_skip_spoil_agreement() -> None:
 def test_a_long_list_of_targets_is_cut_and_counted() -> None:
     """Otherwise the one sentence would not be one."""
     assert judge(rows(*[FAIL] * 9)).headline.endswith("target/6 int8 and 3 more.")
+    assert judge(rows(*[FAIL] * 6)).headline.endswith("target/5 int8, target/6 int8.")
+
+
+def test_every_target_is_listed_under_what_became_of_it() -> None:
+    """Otherwise a report could not be filtered by what went wrong."""
+    verdict = judge(rows(SKIP, Pass(), FAIL, ERROR, DOUBT, Pass()), skips_fail=True)
+    assert verdict.passed == ("target/2 int8", "target/6 int8")
+    assert (verdict.differing, verdict.errored) == (("target/3 int8",), ("target/4 int8",))
+    assert (verdict.inconclusive, verdict.skipped) == (("target/5 int8",), ("target/1 int8",))
+    assert verdict.skips_fail
+    nothing = judge([])
+    assert {nothing.passed, nothing.differing, nothing.errored, nothing.inconclusive, nothing.skipped} == {()}
+    assert nothing.skips_fail is False

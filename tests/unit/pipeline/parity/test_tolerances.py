@@ -58,20 +58,60 @@ def test_an_override_of_one_output_goes_over_that_of_the_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("named", "hint"), [("score", "did you mean `tflite/int8/scores`?"), ("x", "its outputs are scores")]
+    ("named", "hint"), [("score", "did you mean `tflite/int8/scores`?"), ("x", "its outputs are scores, label")]
 )
 def test_an_override_of_an_output_that_is_not_there_is_refused(named: str, hint: str) -> None:
     """Otherwise a misspelt override would silently do nothing."""
-    with pytest.raises(UsageError) as refusal:
-        tolerances_for(Format.TFLITE, Precision.INT8, {f"tflite/int8/{named}": Set(atol=1.0)}, outputs=("scores",))
+    overrides, outputs = {f"tflite/int8/{named}": Set(atol=1.0)}, ("scores", "label")
+    with pytest.raises(UsageError, match=f'"tflite/int8/{named}": the model has no output `{named}`') as refusal:
+        tolerances_for(Format.TFLITE, Precision.INT8, overrides, outputs=outputs)
     assert refusal.value.hint == hint
+
+
+def test_what_was_derived_is_the_base_and_what_is_set_goes_over_it() -> None:
+    """Otherwise deriving, or setting, a bound would change nothing."""
+    own = Tolerance(atol=0.07, rtol=0.0, sqnr_db=33.0, reason="derived", source="derived")
+    found = tolerances_for(
+        Format.TFLITE,
+        Precision.INT8,
+        {"tflite/int8": Set(rtol=0.5)},
+        outputs=("scores", "boxes"),
+        derived={"scores": own},
+    )
+    assert (found["scores"].atol, found["scores"].rtol, found["scores"].sqnr_db) == (0.07, 0.5, 33.0)
+    assert (found["boxes"].atol, found["boxes"].rtol) == (TABLE[Format.TFLITE, Precision.INT8].atol, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("computed_in", "least"), [("float16", (1e-2, 1e-3, 50.0)), ("bfloat16", (8e-2, 1.6e-2, 32.0))]
+)
+def test_a_reference_that_rounds_widens_every_bound_that_is_narrower(
+    computed_in: str, least: tuple[float, float, float]
+) -> None:
+    """Otherwise a target would fail for computing more exactly than the model that it is held against."""
+    found = tolerances_for(Format.TFLITE, Precision.FLOAT32, {}, outputs=("y",), computed_in=computed_in)["y"]
+    assert (found.atol, found.rtol, found.sqnr_db) == least
+    assert (found.top1, found.accuracy_drop) == (0.99, 0.005)
+    assert found.reason.endswith(f"fused and reordered kernels; the reference itself computes in {computed_in}")
+
+
+def test_a_reference_that_rounds_narrows_nothing_and_asks_nothing_new() -> None:
+    """Otherwise the loosest line would become stricter, or an output that is no score be asked for its best class."""
+    loose = Tolerance(atol=0.5, rtol=0.4, sqnr_db=10.0, top1=0.9, accuracy_drop=0.2, reason="r", source="s")
+    bare = Tolerance(atol=0.0, rtol=0.0, reason="r", source="s")
+    found, other = (
+        tolerance_for(Format.TFLITE, Precision.INT8, {}, base=base, computed_in="float16") for base in (loose, bare)
+    )
+    assert (found.atol, found.rtol, found.sqnr_db, found.top1, found.accuracy_drop) == (0.5, 0.4, 10.0, 0.9, 0.2)
+    assert (other.sqnr_db, other.top1, other.accuracy_drop) == (None, None, None)
+    assert tolerance_for(Format.TFLITE, Precision.INT8, {}, base=bare) == bare
 
 
 def test_what_the_table_does_not_know_is_refused() -> None:
     """Otherwise something would be compared under no rule."""
     with pytest.raises(UsageError, match="no tolerance is known for tfjs/int8") as refusal:
         tolerance_for(Format.TFJS, Precision.INT8, {})
-    assert "tfjs/uint8" in refusal.value.hint
+    assert refusal.value.hint.startswith("the known ones are saved_model/float32, tflite/float32, ")
 
 
 @pytest.mark.parametrize(
