@@ -24,6 +24,7 @@ from pipeline.core.errors import ConversionFailed
 from pipeline.core.signature import Signature, Tensors, TensorSpec, batches, sample_count
 
 _REASONS_SHOWN = 2
+_WHERE = "`tflite` under [models.NAME] in tripoint.toml"
 _LOOPS = frozenset({"While", "StatelessWhile"})
 # What the converter says of a list whose elements have the size of the batch.
 _BATCH_IS_OPEN = "element_shape to be static"
@@ -57,7 +58,7 @@ def tflite_from_saved_model(
         # Tried with TensorFlow 2.21 on recurrent layers, tf.while_loop and tf.map_fn: each time the process was gone.
         raise ConversionFailed(
             f"{label}: TFLite's quantizer ends its process with SIGSEGV on a model with a loop",
-            hint=f"leave {precision} out of convert.tflite for this model, or write the loop out: unroll=True",
+            hint=f"leave {precision} out ({_WHERE}), or write the loop out: unroll=True",
         )
     selective = len(keep_float) > 0 and precision in SELECTIVE_PRECISIONS
 
@@ -182,7 +183,7 @@ def _check_calibrated_text(signature: Signature, label: str) -> None:
             raise ConversionFailed(
                 f"{label}: TFLite's quantizer reads a text input as one text, and `{spec.name}` is of shape "
                 f"{list(spec.shape[1:])}",
-                hint="leave integer precisions out of convert.tflite for this model, or give each text its own input",
+                hint=f"leave integer precisions out ({_WHERE}), or give each text its own input",
             )
 
 
@@ -205,11 +206,9 @@ def _hint(gist: str) -> str:
     if "TensorList" in gist:
         return "a loop collects tensors whose size it does not know beforehand: give them a fixed size, or unroll=True"
     if "16x8-bit not yet supported" in gist:
-        return "int16x8 has fewer operations than int8: leave it out of convert.tflite for this model"
+        return f"int16x8 has fewer operations than int8: leave it out ({_WHERE})"
     if "recorded during calibration" in gist:
-        return (
-            "TensorFlow's quantizer for int16x8 takes no model with integer inputs: leave int16x8 out of convert.tflite"
-        )
+        return f"TensorFlow's quantizer for int16x8 takes no model with integer inputs: leave int16x8 out ({_WHERE})"
     if not gist:
         return "it gave no reason; what it printed is in `logs` in the model's folder of the store (`.tripoint`)"
     return "the layer that holds the operation named has to be written without it for TFLite"

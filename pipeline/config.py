@@ -41,13 +41,16 @@ class StoreConfig(_Table, frozen=True):
 class ModelConfig(_Table, frozen=True):
     """What one model has of its own. `file` is relative to tripoint.toml.
 
-    `keep_float` names layers that stay in float where others are quantized.
+    `keep_float` names layers that stay in float where others are quantized. `tflite` and `tfjs` are the precisions that
+    it is converted to; None means those of `convert`.
     """
 
     file: str | None = None
     epochs: int | None = None
     seed: int | None = None
     keep_float: tuple[str, ...] = ()
+    tflite: tuple[Precision, ...] | None = None
+    tfjs: tuple[Precision, ...] | None = None
 
 
 class ExportConfig(_Table, frozen=True):
@@ -128,6 +131,20 @@ class Config(_Table, frozen=True):
         """What was calibrated for the model, and what tripoint.toml sets, which goes over it."""
         return {**self.calibrated.get(model, {}), **self.tolerances}
 
+    def of_model(self, model: str) -> Config:
+        """The config with the precisions that the model has of its own. Doing it twice changes nothing."""
+        own = self.models.get(model)
+        if own is None:
+            return self
+        return msgspec.structs.replace(
+            self,
+            convert=msgspec.structs.replace(
+                self.convert,
+                tflite=self.convert.tflite if own.tflite is None else own.tflite,
+                tfjs=self.convert.tfjs if own.tfjs is None else own.tfjs,
+            ),
+        )
+
     @property
     def store_path(self) -> Path:
         return Path(self.folder, self.store.path)
@@ -183,22 +200,24 @@ def parse(text: str, *, folder: Path) -> Config:
 
 
 def _check(config: Config) -> None:
-    _refuse_unless(
-        set(config.convert.tflite) <= set(TFLITE_PRECISIONS),
-        f"convert.tflite = {[str(precision) for precision in config.convert.tflite]}",
-        f"choose from {', '.join(TFLITE_PRECISIONS)}",
-    )
-    _refuse_unless(
-        set(config.convert.tfjs) <= set(TFJS_PRECISIONS),
-        f"convert.tfjs = {[str(precision) for precision in config.convert.tfjs]}",
-        f"choose from {', '.join(TFJS_PRECISIONS)}",
-    )
+    _check_precisions("convert", config.convert.tflite, config.convert.tfjs)
+    for name, own in config.models.items():
+        _check_precisions(f"models.{name}", own.tflite or (), own.tfjs or ())
     _refuse_unless(
         len(config.parity.batch_sizes) > 0 and min(config.parity.batch_sizes) > 0,
         f"parity.batch_sizes = {list(config.parity.batch_sizes)}",
         "name at least one, each 1 or more",
     )
     _check_lines(config.tolerances, FILE_NAME)
+
+
+def _check_precisions(table: str, tflite: tuple[Precision, ...], tfjs: tuple[Precision, ...]) -> None:
+    for key, asked, known in (("tflite", tflite, TFLITE_PRECISIONS), ("tfjs", tfjs, TFJS_PRECISIONS)):
+        _refuse_unless(
+            set(asked) <= set(known),
+            f"{table}.{key} = {[str(precision) for precision in asked]}",
+            f"choose from {', '.join(known)}",
+        )
 
 
 def _check_lines(lines: Mapping[str, ToleranceConfig], file: str) -> None:

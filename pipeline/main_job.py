@@ -73,6 +73,7 @@ def job(
         raise UsageError(
             f"{file.name} was adopted, and is not trained here", hint="leave out --epochs, --seed and --resume"
         )
+    config = config.of_model(file.name)
     serve = msgspec.structs.replace(
         config.serve,
         **({} if engine is None else {"engine": engine}),

@@ -74,7 +74,8 @@ def project(model: str) -> tuple[Config, Known]:
     from pipeline import model_files
 
     found = settings()
-    return found, model_files.known(model, found)
+    known = model_files.known(model, found)
+    return found.of_model(known.name), known
 
 
 def verbosity_of(value: str | None) -> Verbosity:

@@ -24,6 +24,16 @@ def test_the_projects_own_file_is_read(repository: Path) -> None:
     assert config.load(repository).convert.tflite == usual
 
 
+def test_a_model_may_have_precisions_of_its_own() -> None:
+    """One model that a quantizer cannot take would cost all models of the project that precision."""
+    text = '[convert]\ntflite = ["float32", "int8"]\n[models.sunspots]\ntflite = ["float32"]\n[models.mlp]\ntfjs = []'
+    project = config.parse(text, folder=HERE)
+    assert project.of_model("sunspots").convert.tflite == (Precision.FLOAT32,)
+    assert project.of_model("sunspots").convert.tfjs == project.convert.tfjs
+    assert project.of_model("mlp").convert.tfjs == ()
+    assert project.of_model("digits") == project
+
+
 def test_paths_count_from_the_file(tmp_path: Path) -> None:
     """Running from a sub-folder would start a second store."""
     (tmp_path / "tripoint.toml").write_text('[store]\npath = "results"\n')
@@ -40,6 +50,7 @@ def test_paths_count_from_the_file(tmp_path: Path) -> None:
         ("[models.digits]\nepoch = 3", "unknown field `epoch`", "did you mean `epochs`?"),
         ('[serve]\nengine = "dcker"', "'dcker' - at `$.serve.engine`", "mend that value"),
         ('[convert]\ntflite = ["uint8"]', "convert.tflite = ['uint8'] cannot be", "choose from float32"),
+        ('[models.digits]\ntflite = ["uint8"]', "models.digits.tflite = ['uint8'] cannot be", "choose from float32"),
         ('[convert]\ntfjs = ["int8"]', "convert.tfjs = ['int8'] cannot be", "choose from float32"),
         ("[parity]\nbatch_sizes = []", "batch_sizes = [] cannot be", "at least one"),
         ("[parity]\nbatch_sizes = [0]", "batch_sizes = [0] cannot be", "at least one"),
