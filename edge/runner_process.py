@@ -144,6 +144,8 @@ def running(command: Sequence[str], *, name: str, folder: Path, log: Path) -> It
             process = subprocess.Popen(
                 list(command),
                 cwd=folder,
+                # With it Python does not find the runner, which lies in that folder.
+                env={name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

@@ -159,6 +159,7 @@ def _start_forking_process() -> None:
     Python 3.11 lets it look for modules in the current folder first: a `code.py` of the user's, or a folder `pipeline`,
     would be taken for what TensorFlow or we mean by that name.
     """
+    # Whatever else is started in this moment inherits it, too: the edge runner has to leave it out.
     before = os.environ.get(_SAFE_PATH)
     os.environ[_SAFE_PATH] = "1"
     try:

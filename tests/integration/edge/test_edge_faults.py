@@ -121,6 +121,15 @@ def test_long_work_is_not_a_hang(
     assert len(answers.outputs["probabilities"]) == len(long_work["image"])
 
 
+def test_a_python_that_is_told_to_keep_to_safe_paths_finds_the_runner(
+    edge: EdgeProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some companies set it for everybody; and we do, for the moment in which our own workers start."""
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    with edge.boot(tmp_path):
+        pass
+
+
 def test_the_runner_is_gone_after_the_block(edge: EdgeProcess, tmp_path: Path) -> None:
     """Runners that stay behind fill a device's memory run after run."""
     with pytest.raises(KeyboardInterrupt), edge.boot(tmp_path):
