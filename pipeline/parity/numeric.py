@@ -187,7 +187,8 @@ def _exact_sum(values: NDArray[np.float64]) -> float:
         return math.fsum(values)
     except (OverflowError, ValueError):
         # Beyond float64's range, or infinities of both signs: as plain addition has it.
-        return float(values.sum())
+        with np.errstate(over="ignore", invalid="ignore"):
+            return float(values.sum())
 
 
 def _decibels(signal: float, noise: float) -> float:

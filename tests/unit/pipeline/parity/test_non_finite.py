@@ -71,3 +71,15 @@ def test_each_class_of_non_finite_values_is_told_apart(compared: Compared) -> No
         "scores: NaN in 1 of 24 values where the reference has none and no NaN in 1 of 24 values where the reference "
         "has it; first at (0, 0): inf, expected nan"
     )
+
+
+def test_places_are_counted_over_all_samples(compared: Compared) -> None:
+    """Otherwise a report would count those of the last chunk only."""
+    want, got = ramp(6), ramp(6)
+    want[[0, 4], 1] = math.nan
+    got[[1, 3, 5], 2] = math.inf
+    found = [one for one in compared(want, got, chunks=(2, 2)).findings if isinstance(one, NonFiniteDiffers)]
+    assert [(one.value, one.only_wanted, one.only_got, one.total, one.place) for one in found] == [
+        ("+inf", 0, 3, 18, (1, 2)),
+        ("NaN", 2, 0, 18, (0, 1)),
+    ]

@@ -206,3 +206,74 @@ def test_memory_does_not_grow_with_the_samples(tolerance: Tolerance) -> None:
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + 2_000_000
     assert peaks[1] < 40_000_000
+
+
+def test_every_figure_is_what_its_name_says(compared: Compared) -> None:
+    """Otherwise a user would choose a tolerance by a number that is another."""
+    want = np.array([[1.0, 2.0], [4.0, 0.0]])
+    got = np.array([[1.5, 2.0], [3.0, 0.25]])
+    figures = numeric(compared(want, got))
+    assert (figures.elements, figures.compared, figures.max_error) == (4, 4, 1.0)
+    assert figures.mean_error == pytest.approx((0.5 + 0 + 1 + 0.25) / 4)
+    assert figures.rmse == pytest.approx(math.sqrt((0.25 + 1 + 0.0625) / 4))
+    assert figures.sqnr_db == pytest.approx(10 * math.log10(21 / 1.3125))
+    assert figures.cosine == pytest.approx((1.5 + 4 + 12) / math.sqrt(21 * (2.25 + 4 + 9 + 0.0625)))
+    # Of 0.25 against 0 there is no relative error.
+    assert figures.max_relative_error == 0.5
+    assert [quantile.error for quantile in figures.relative_quantiles][-1] == pytest.approx(0.5, rel=1 / 64)
+    assert figures.variation == pytest.approx(math.sqrt((1.5**2 + 1.0**2) / 2))
+    assert figures.ulps is not None
+    assert (figures.ulps.dtype, figures.ulps.same_bits) == ("float64", 1)
+
+
+def test_figures_of_nothing_finite_are_zero(compared: Compared) -> None:
+    """Otherwise a report would show errors where nothing could be compared."""
+    comparison = compared(np.full((2, 2), np.nan), np.full((2, 2), np.nan))
+    figures = numeric(comparison)
+    assert (figures.compared, figures.mean_error, figures.rmse, figures.cosine, figures.ulps) == (
+        0,
+        0.0,
+        0.0,
+        None,
+        None,
+    )
+    assert comparison.vacuous == "none of 4 values is finite on both sides, so no value was compared"
+
+
+def test_the_smallest_difference_is_no_equality(compared: Compared) -> None:
+    """Otherwise squares that vanish would give a wrong answer an infinite SQNR."""
+    tiny = np.finfo(np.float64).smallest_subnormal
+    figures = numeric(compared(np.array([[0.0], [1.0]]), np.array([[tiny], [1.0]])))
+    assert figures.max_error == tiny
+    assert figures.rmse > 0
+    assert math.isfinite(figures.sqnr_db)
+
+
+def test_an_sqnr_at_the_floor_is_enough(compared: Compared, tolerance: Tolerance) -> None:
+    """Otherwise the floor that the report proposes would not pass."""
+    want, got = ramp(), ramp() + np.float32(0.25)
+    floor = numeric(compared(want, got)).sqnr_db
+    loose = msgspec.structs.replace(tolerance, atol=1.0, sqnr_db=floor)
+    assert compared(want, got, within=loose).findings == ()
+    stricter = msgspec.structs.replace(loose, sqnr_db=float(np.nextafter(floor, np.inf)))
+    assert kinds(compared(want, got, within=stricter)) == [SqnrTooLow]
+
+
+def test_cosine_is_bounded_whatever_the_magnitudes(compared: Compared, tolerance: Tolerance) -> None:
+    """Otherwise answers too small or too large to be squared would have an angle that does not exist."""
+    within = msgspec.structs.replace(tolerance, atol=1e-3, rtol=0.0)
+    # An RMS just above the tolerance, and just below it: many values, of little energy each.
+    for scale, known in ((1.1, True), (0.9, False)):
+        want = np.full((10, 40), 1e-3 * scale)
+        assert (numeric(compared(want, want, within=within)).cosine is not None) == known
+    small, large = np.full((4, 2), 2e-3), np.full((4, 2), 1e300)
+    assert numeric(compared(small, -small, within=within)).cosine == pytest.approx(-1)
+    assert numeric(compared(large, large, within=within)).cosine is None
+    assert numeric(compared(large, small, within=within)).cosine is None
+
+
+def test_sums_beyond_float64_are_infinite_not_an_error(compared: Compared) -> None:
+    """Otherwise one enormous answer would end the whole comparison."""
+    figures = numeric(compared(np.array([[1e308], [1e308]]), np.array([[0.0], [0.0]])))
+    assert (figures.mean_error, figures.max_error) == (math.inf, 1e308)
+    assert math.isnan(figures.sqnr_db)
