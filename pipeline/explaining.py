@@ -21,6 +21,9 @@ from pipeline.diagnosis.by_model import Surroundings
 from pipeline.diagnosis.case import Case
 from pipeline.diagnosis.diagnose import diagnosed, diagnosed_error
 from pipeline.diagnosis.distance import allowed_distance
+from pipeline.explain.kernels import Kernels, compared
+from pipeline.explain.kernels import as_json as kernels_as_json
+from pipeline.explain.kernels import as_text as kernels_as_text
 from pipeline.explain.text import as_json as explanation_as_json
 from pipeline.explain.text import as_text as explanation_as_text
 from pipeline.explain_job import Asked, Subject
@@ -36,6 +39,7 @@ from serving.doors import Door, GrpcDoor, RestDoor, as_array
 from serving.runtime import ServerSession
 
 _SAMPLES = 64
+_KERNEL_SAMPLES = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +86,25 @@ def told(
     with disk_problems_named(into):
         page = write_inquiry(inquiry, into)
     return Told(text=as_text(inquiry), json=as_json(inquiry), page=page)
+
+
+def kernels_beside(
+    asked: Asked, beside: str, file: Known, config: Config, *, artifact: Path | None, observer: Observer
+) -> Kernels:
+    """The target's quantized file in another edge target too, operation by operation.
+
+    Raises as `explain_job.subject` does for either target, and UsageError for what is no quantized TFLite file.
+    """
+    with explain_job.subject(asked, file, config, artifact=artifact, observer=observer) as one:
+        there = replace(asked, target=beside, precision=one.cell.precision)
+        with explain_job.subject(there, file, config, artifact=artifact, observer=observer) as other:
+            samples = {name: array[:_KERNEL_SAMPLES] for name, array in one.golden.inputs.items()}
+            names = (one.cell.target.name, other.cell.target.name)
+            return compared(one.artifact, one.session, other.session, samples=samples, names=names)
+
+
+def kernels_told(kernels: Kernels, *, as_json: bool) -> str:
+    return kernels_as_json(kernels) if as_json else kernels_as_text(kernels)
 
 
 def _inquiry(subject: Subject, config: Config, variant: str, elsewhere: Elsewhere) -> Inquiry:

@@ -18,6 +18,11 @@ _row_argument = click.argument("row", nargs=-1, required=True, metavar="[MODEL] 
 
 @click.command()
 @_artifact_option
+@click.option(
+    "--beside",
+    metavar="TARGET",
+    help="Instead, hold the kernels of two edge targets beside each other: one quantized file, operation by operation.",
+)
 @click.option("--rest", metavar="HOST:PORT", help="Look into the server that answers REST there, and start none.")
 @click.option("--grpc", metavar="HOST:PORT", help="The same server's gRPC door, or the only one.")
 @click.option("--served-as", metavar="NAME", help="What that server calls the model; its name here.")
@@ -28,6 +33,7 @@ def explain(
     *,
     row: tuple[str, ...],
     artifact: Path | None,
+    beside: str | None,
     rest: str | None,
     grpc: str | None,
     served_as: str | None,
@@ -43,6 +49,7 @@ def explain(
       tripoint explain digits edge/litert int8
       tripoint explain browser/wasm float16 --artifact damaged/
       tripoint explain digits server/rest --rest models.example.org:8501
+      tripoint explain digits edge/litert int8 --beside edge/tflite-runtime
     """
     from pipeline import explain_job, explaining
     from pipeline.cli.progress import watching
@@ -50,6 +57,11 @@ def explain(
     asked = explain_job.parsed(row, layers=False)
     config, file = project(asked.model)
     elsewhere = explaining.Elsewhere(rest=rest, grpc=grpc, served_as=served_as)
+    if beside is not None:
+        with watching(verbosity_of(verbosity)) as observer:
+            kernels = explaining.kernels_beside(asked, beside, file, config, artifact=artifact, observer=observer)
+        click.echo(explaining.kernels_told(kernels, as_json=as_json))
+        return
     with watching(verbosity_of(verbosity)) as observer:
         told = explaining.told(asked, file, config, artifact=artifact, elsewhere=elsewhere, observer=observer)
     click.echo(told.json if as_json else f"{told.text}\n\npicture  {told.page}")

@@ -96,7 +96,7 @@ def _(bench: Workbench) -> Run:
     return bench.rig.run(bench.blocks, renewed(artifact), bench.rig.browser("wasm"), explained=True)
 
 
-@STRUCTURE.fault("a branch of a concatenation all zeros", "branch_missing", layer="told")
+@STRUCTURE.fault("a branch of a concatenation all zeros", "branch_missing", "input_zeroed", layer="told")
 def _(bench: Workbench) -> Run:
     import keras
 
