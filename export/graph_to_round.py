@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +41,7 @@ class GraphToRound:
 
     @contextmanager
     def session(self) -> Iterator[Any]:
-        """Yield a function from samples to answers, for several calls."""
+        """A function from samples to answers, for several calls."""
         import tensorflow as tf
 
         # The graph is folded already: to optimize it again takes three times as long as to answer a few samples.
@@ -57,18 +57,17 @@ class GraphToRound:
 
                 yield ask
 
-    def constant_behind(self, tensor: str) -> Any | None:
-        """The Const node that a tensor's value comes from, or None when it is computed."""
-        node = self.maker_of(tensor)
-        return node if node is not None and node.op == "Const" else None
+    def makers(self) -> Callable[[str], Any | None]:
+        """A function from a tensor to the node that computes it as the graph is now; Identity only hands on."""
+        by_name = {node.name: node for node in self.graph.node}
 
-    def maker_of(self, tensor: str) -> Any | None:
-        """The node that computes a tensor's value, which Identity only hands on."""
-        makers = {node.name: node for node in self.graph.node}
-        node = makers.get(_maker(tensor))
-        while node is not None and node.op == "Identity":
-            node = makers.get(_maker(node.input[0]))
-        return node
+        def maker_of(tensor: str) -> Any | None:
+            node = by_name.get(_maker(tensor))
+            while node is not None and node.op == "Identity":
+                node = by_name.get(_maker(node.input[0]))
+            return node
+
+        return maker_of
 
 
 def frozen(saved_model: Path, signature: str) -> GraphToRound:

@@ -18,6 +18,7 @@ from export.graph_to_round import GraphToRound
 from export.op_bounds import PRODUCTS, channel_axes, products, roundings, walk
 
 Weight = NDArray[np.float64]
+MakerOf = Callable[[str], Any | None]
 Rounded = Callable[[Any, Weight, np.random.Generator], Weight]
 
 _INT8_LEVELS = 127
@@ -52,7 +53,8 @@ def with_weights(
     for node in [node for node in changed.graph.node if everything and node.op in _READ_QUANTIZED]:
         _quantize_data(changed.graph, node, activation_bits or 8)
     if everything:
-        for node in [node for node in changed.graph.node if _is_arithmetic(changed, node)]:
+        maker_of = changed.makers()
+        for node in [node for node in changed.graph.node if _is_arithmetic(node, maker_of)]:
             for at, source in enumerate(node.input):
                 node.input[at] = _quantized(changed.graph, source, f"{node.name}/{at}", activation_bits or 8)
     for node in [node for node in changed.graph.node if everything and node.op in _FIXED_RANGES]:
@@ -73,30 +75,33 @@ def with_constants(graph: GraphToRound, rounded: Rounded) -> GraphToRound:
 
 def _products_with_weights(graph: GraphToRound, smallest: int) -> list[tuple[Any, Any]]:
     """Each product, and the constant of at least so many elements that it reads as its weight."""
-    found = []
+    found, maker_of = [], graph.makers()
     for node in graph.graph.node:
-        constant = graph.constant_behind(node.input[1]) if node.op in PRODUCTS else None
-        if constant is not None and _value(constant).size >= smallest:
-            found.append((node, constant))
+        weight = maker_of(node.input[1]) if node.op in PRODUCTS else None
+        if _is_constant(weight) and _value(weight).size >= smallest:
+            found.append((node, weight))
     return found
 
 
-def _is_arithmetic(graph: GraphToRound, node: Any) -> bool:
+def _is_constant(node: Any | None) -> bool:
+    return node is not None and node.op == "Const"
+
+
+def _is_arithmetic(node: Any, maker_of: MakerOf) -> bool:
     """Whether a fully quantized file computes this from whole numbers, one by one, in a step of its own."""
     import tensorflow as tf
 
-    return node.op in _ARITHMETIC and node.attr["T"].type == tf.float32.as_datatype_enum and not _fused(graph, node)
+    return node.op in _ARITHMETIC and node.attr["T"].type == tf.float32.as_datatype_enum and not _fused(node, maker_of)
 
 
-def _fused(graph: GraphToRound, node: Any) -> bool:
+def _fused(node: Any, maker_of: MakerOf) -> bool:
     """Whether the node is part of a product: one itself, or arithmetic with a constant on what is."""
     if node.op in PRODUCTS:
         return True
-    computed = [source for source in node.input if graph.constant_behind(source) is None]
-    if node.op not in _INTO_PRODUCTS or len(computed) != 1:
+    computed = [maker for maker in map(maker_of, node.input) if not _is_constant(maker)]
+    if node.op not in _INTO_PRODUCTS or len(computed) != 1 or computed[0] is None:
         return False
-    maker = graph.maker_of(computed[0])
-    return maker is not None and _fused(graph, maker)
+    return _fused(computed[0], maker_of)
 
 
 def _round(read: Sequence[tuple[Any, Any]], rounded: Rounded) -> None:
@@ -209,7 +214,7 @@ def roundings_by_node(graph: GraphToRound) -> list[tuple[str, str, int]]:
 
     with tf.Graph().as_default() as known:
         tf.import_graph_def(graph.graph, name="")
-    found = []
+    found, maker_of = [], graph.makers()
     for operation in known.get_operations():
         outputs = operation.outputs
         if operation.type == "Const" or not outputs or outputs[0].dtype != tf.float32:
@@ -217,8 +222,8 @@ def roundings_by_node(graph: GraphToRound) -> list[tuple[str, str, int]]:
         weight: tuple[int, ...] = ()
         length = 0
         if operation.type in PRODUCTS:
-            constant = graph.constant_behind(operation.inputs[1].name)
-            if constant is None:
+            constant = maker_of(operation.inputs[1].name)
+            if not _is_constant(constant):
                 continue
             weight = _value(constant).shape
         elif operation.type in ("Softmax", "LogSoftmax"):
