@@ -277,3 +277,13 @@ def test_sums_beyond_float64_are_infinite_not_an_error(compared: Compared) -> No
     figures = numeric(compared(np.array([[1e308], [1e308]]), np.array([[0.0], [0.0]])))
     assert (figures.mean_error, figures.max_error) == (math.inf, 1e308)
     assert math.isnan(figures.sqnr_db)
+
+
+def test_an_sqnr_that_cannot_be_taken_is_none_that_passes(compared: Compared, tolerance: Tolerance) -> None:
+    """Otherwise noise without any signal, or beyond all numbers, would be above a floor."""
+    loose = msgspec.structs.replace(tolerance, atol=1e300, sqnr_db=-1e9, constant=True)
+    silent = compared(np.zeros((2, 2)), np.full((2, 2), 0.5), within=loose)
+    assert numeric(silent).sqnr_db == -math.inf
+    beyond = compared(np.ones((2, 2)), np.full((2, 2), 1e200), within=loose)
+    assert math.isnan(numeric(beyond).sqnr_db)
+    assert kinds(silent) == kinds(beyond) == [SqnrTooLow]

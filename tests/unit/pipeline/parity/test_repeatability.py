@@ -251,6 +251,20 @@ def test_no_repeat_passes_in_which_a_value_is_not_finite_any_more(
     assert {line.noise, line.mixed, line.together} - {None} == {np.inf}
 
 
+def test_the_place_of_a_change_is_that_of_the_sample_and_the_counts_are_over_all_repeats() -> None:
+    """Otherwise one would look at another sample than the one that changed."""
+    first = SAMPLES * 2
+    rows = np.array([7, 11, 4])
+    later = first[rows]
+    later[2, 1] += WRONG
+    line = figures(first, ("again", rows, later), ("again", rows[:1], first[rows[:1]] + WRONG / 2))
+    (finding,) = line.findings
+    assert finding == NotRepeated(
+        output="y", changed=2, asked=4, place=(4, 1), right_first=True,
+        want=float(first[4, 1]), first=float(first[4, 1]), later=float(later[2, 1]),
+    )  # fmt: skip
+
+
 def test_repeats_are_kept_with_the_recording(tmp_path: Path) -> None:
     """Otherwise judging again would know less than judging at once."""
     recording = record(FakeServer(), {"x": SAMPLES}, batch_sizes=(1, 4))

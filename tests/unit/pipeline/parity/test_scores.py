@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from pipeline.parity.comparison import OutputComparison
-from pipeline.parity.figures import Flip, ScoreFigures
+from pipeline.parity.figures import Flip, PairedAccuracy, ScoreFigures
 from pipeline.parity.findings import AccuracyDropped, Top1TooLow
+from pipeline.parity.intervals import mcnemar, paired_difference, paired_ratio
 from pipeline.parity.tolerances import Tolerance
 
 Compared = Callable[..., OutputComparison]
@@ -149,6 +150,29 @@ def test_with_labels_both_sides_are_held_against_each_other_sample_by_sample(
     assert (paired.difference, paired.p_value, paired.kept) == (0.0, 1.0, 1.0)
     assert paired.kept_interval is not None
     assert paired.kept_interval.low < 1 < paired.kept_interval.high
+
+
+def test_paired_figures_are_those_of_the_counts_over_all_chunks(compared: Compared, loose: Tolerance) -> None:
+    """Otherwise an interval would be given with the figures of another comparison."""
+    want, got = (np.eye(3)[best] for best in ([0, 0, 0, 0, 0, 0, 1, 1], [0, 0, 0, 1, 1, 0, 0, 1]))
+    comparison = compared(want, got, labels=np.zeros(8, int), scores=True, within=loose, chunks=(3, 3))
+    figures = scores_of(comparison)
+    assert figures.paired == PairedAccuracy(
+        both_right=4,
+        only_reference=2,
+        only_target=1,
+        both_wrong=1,
+        difference=-1 / 8,
+        difference_interval=paired_difference(2, 1, 8),
+        p_value=mcnemar(2, 1),
+        kept=5 / 6,
+        kept_interval=paired_ratio(4, 2, 1),
+    )
+    assert (figures.accuracy, figures.reference_accuracy) == (5 / 8, 6 / 8)
+    assert [flip.place for flip in figures.flips] == [(3,), (4,), (6,)]
+    never = scores_of(compared(want, got, labels=np.full(8, 2), scores=True, within=loose)).paired
+    assert never is not None
+    assert (never.both_wrong, never.kept, never.kept_interval) == (8, None, None)
 
 
 def test_scores_of_two_classes_have_no_top_k_and_logits_no_divergence(compared: Compared, loose: Tolerance) -> None:
