@@ -102,12 +102,16 @@ def module_of(name: str, *, folder: str) -> Any:
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
-        return _from_path(Path(name)) if name.endswith(".py") else importlib.import_module(name)
+        module = _from_path(Path(name)) if name.endswith(".py") else importlib.import_module(name)
     except Exception as error:
         raise ModelFailed(
             f"importing {name} raised {type(error).__name__}: {_reason(error)}",
             hint="mend it, or install what it needs into this environment",
         ) from error
+    own, taken = Path(folder, f"{name}.py"), getattr(module, "__file__", None)
+    if own.is_file() and taken is not None and not own.samefile(taken):
+        raise ModelFailed(f"{name} is {taken} in Python already, not {own}", hint=f"rename {own.name}")
+    return module
 
 
 def _from_path(path: Path) -> Any:

@@ -160,6 +160,7 @@ def test_a_lambda_is_run_only_with_trust(tmp_path: Path) -> None:
     [
         ("custom.keras", {}, "Shifted", "--custom-objects"),
         ("custom.keras", {"custom_objects": ("my_layers:Absent",)}, "has no `Absent`", "correct the name"),
+        ("custom.keras", {"custom_objects": ("code:Twice",)}, "in Python already, not", "rename code.py"),
         ("custom.keras", {"custom_objects": ("raising:X",)}, "importing raising raised", "mend it"),
         ("cut.h5", {}, r"cut\.h5 is damaged", "save it again"),
         ("only.weights.h5", {}, "holds weights, but no model", "save the whole model"),
@@ -175,6 +176,7 @@ def test_what_does_not_load_says_why_and_what_would_help(
     source: str, asked: dict[str, object], complaint: str, mend: str, sources: Path
 ) -> None:
     (sources / "raising.py").write_text("1 / 0\n")
+    (sources / "code.py").write_text("Twice = 2\n")
     with pytest.raises(ModelFailed, match=complaint) as refused:
         loaded(source, **asked)
     assert mend in refused.value.hint
