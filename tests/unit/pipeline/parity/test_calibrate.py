@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from pathlib import Path
 
@@ -13,7 +14,11 @@ from numpy.typing import NDArray
 from pipeline import config
 from pipeline.core.artifact import Format, Precision
 from pipeline.parity.calibrate import Bounds, Proposal, as_text, as_toml, proposals
+from pipeline.parity.comparison import RepeatFigures
+from pipeline.parity.figures import NumericFigures
+from pipeline.parity.intervals import wilson
 from pipeline.parity.report.report import Report
+from pipeline.parity.status import Pass
 from tests.unit.pipeline.parity.report.conftest import recorded, reference, report_of, row
 
 
@@ -72,6 +77,67 @@ def test_an_error_that_the_precision_does_not_explain_is_not_proposed() -> None:
     )
 
 
+def test_the_noise_of_the_output_itself_counts_and_no_others() -> None:
+    """Otherwise a target that does not repeat itself to the bit would fail by its own noise."""
+    loose = report(2**-11)
+    (one,) = loose.rows
+    assert one.comparison is not None
+
+    def repeats(*noises: tuple[str, float | None]) -> Report:
+        lines = tuple(
+            RepeatFigures(output=output, batch_size=1, asked=3, noise=noise, mixed=None, together=None)
+            for output, noise in noises
+        )
+        compared = msgspec.structs.replace(one.comparison, repeats=lines)
+        return msgspec.structs.replace(loose, rows=(msgspec.structs.replace(one, comparison=compared),))
+
+    (found,) = proposals(repeats(("scores", 1e-5), ("scores", 2e-3), ("boxes", 5.0), ("scores", None)))
+    assert found.noise == 2e-3
+    assert found.bounds is not None
+    assert found.bounds.atol == pytest.approx(6e-3)
+    assert found.bounds.reason.endswith("(3.7e-4; noise floor 2.0e-3)")
+    (odd,) = proposals(repeats(("scores", math.inf)))
+    assert odd.refused == "a target does not repeat itself: NaN comes and goes"
+
+
+def test_decisions_are_bounded_by_the_interval_of_what_was_seen() -> None:
+    """Otherwise a bound on 12 samples would be as sure as one on 12,000."""
+    got = close(2**-11)
+    got[0] = got[0, [1, 0, 2]]
+    one = row("browser/wasm", Format.TFJS, Precision.FLOAT16, recorded(got))
+    within = msgspec.structs.replace(
+        one.tolerances["scores"], atol=10.0, sqnr_db=None, top1=0.5, accuracy_drop=None, rtol=0.0
+    )
+    # Judged anew, so that it passes.
+    passing = msgspec.structs.replace(one, status=Pass(), tolerances={"scores": within})
+    (found,) = proposals(report_of((passing,), np.zeros((12, 4, 4, 1), np.float32)))
+    assert found.bounds is not None
+    assert found.bounds.top1 == math.floor(wilson(11, 12).low * 1000) / 1000
+    assert one.comparison is not None
+    figures = [output.figures for batch in one.comparison.batches for output in batch.outputs]
+    lowest = min(one.sqnr_db for one in figures if isinstance(one, NumericFigures))
+    assert found.bounds.sqnr_db == math.floor(lowest - 20 * math.log10(3))
+    (unasked,) = proposals(
+        report_of(
+            (msgspec.structs.replace(passing, tolerances={"scores": msgspec.structs.replace(within, top1=None)}),),
+            np.zeros((12, 4, 4, 1), np.float32),
+        )
+    )
+    assert unasked.bounds is not None
+    assert unasked.bounds.top1 == found.bounds.top1
+
+
+def test_a_bound_that_is_not_proposed_is_a_dash() -> None:
+    """Otherwise nothing would read as a number."""
+    proposal = Proposal(
+        line="tfjs/uint8/boxes", targets=1, observed=0.04, predicted=None, noise=None, in_force=0.11,
+        bounds=Bounds(reason="", atol=0.12, rtol=0.0, sqnr_db=None, top1=None),
+    )  # fmt: skip
+    assert as_text([proposal]).splitlines()[1].split() == [
+        *("tfjs/uint8/boxes", "-", "0.04", "-", "0.11", "0.12", "0", "-", "-"),
+    ]
+
+
 def test_what_is_written_is_what_the_config_reads(tmp_path: Path) -> None:
     """Otherwise `--write` would write what `run` does not enforce."""
     bounds = Bounds(reason='a "quoted" reason\\', atol=3.7e-3, rtol=4.8e-7, sqnr_db=64.0, top1=0.99)
@@ -83,6 +149,10 @@ def test_what_is_written_is_what_the_config_reads(tmp_path: Path) -> None:
     assert found["tflite/int8"].atol == 1.0
     assert config.load(tmp_path).tolerances_of("other").keys() == {"tflite/int8"}
     assert tomllib.loads(as_toml({})) == {}
+    assert as_toml({}) == (
+        "# Written by `tripoint calibrate --write`; `tripoint run` and `parity` enforce it. "
+        "tripoint.toml goes over it.\n"
+    )
 
 
 def test_the_table_says_what_is_in_force_and_why_something_is_refused() -> None:

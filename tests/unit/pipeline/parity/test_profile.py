@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -147,6 +148,13 @@ def test_tfjs_has_a_prediction_of_its_own_for_float16_and_no_least_step() -> Non
     found = derived_from(moved_by(8e-5), kind=Format.TFJS)
     assert found.predicted == pytest.approx(1e-5)
     assert derived_from(moved_by(8e-5)).predicted == pytest.approx(2.0**-11)
+
+
+def test_samples_that_were_left_out_are_said() -> None:
+    """Otherwise a bound of four samples would look like one of all."""
+    cut = msgspec.structs.replace(profile(), left_out=356)
+    source = derived_for(Format.TFLITE, Precision.FLOAT16, ("scores",), cut)["scores"].source
+    assert "on 360 samples, 356 more would have taken over a minute (2 Conv2D" in source
 
 
 def test_only_outputs_that_were_tried_are_derived_for() -> None:
