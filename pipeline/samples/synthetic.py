@@ -21,6 +21,7 @@ _WORDS = (
     *("rain", "red", "blue", "first", "last", "never", "always", "Großvater", "naïve", "7", "1999", "ok!", "x"),
 )
 _MOST_WORDS = 8
+_WORDS_ALONE = 0.5
 
 
 def synthetic_samples(
@@ -147,7 +148,9 @@ def _even(shape: tuple[int, ...], random: np.random.Generator) -> NDArray[np.flo
 def _texts(shape: tuple[int, ...], random: np.random.Generator, words: Sequence[str]) -> NDArray[Any]:
     texts = np.empty(shape, dtype=object)
     for place in np.ndindex(shape):
-        picked = random.choice(len(words), size=int(random.integers(1, _MOST_WORDS + 1)))
+        # Tables look a text up as a whole, and would know hardly any of several words.
+        alone = random.random() < _WORDS_ALONE
+        picked = random.choice(len(words), size=1 if alone else int(random.integers(1, _MOST_WORDS + 1)))
         texts[place] = " ".join(words[at] for at in picked).encode()
     return texts
 

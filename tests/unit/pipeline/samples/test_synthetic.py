@@ -40,6 +40,16 @@ def test_samples_are_of_the_signatures_type_and_shape_and_differ(dtype: str, siz
     assert len({sample.tobytes() if dtype != "string" else str(sample) for sample in array}) > 1
 
 
+def test_many_texts_are_a_word_of_the_vocabulary() -> None:
+    """A StringLookup would know none of them, and all targets would agree on what they answer to the unknown."""
+    city = spec("string", 1)
+    made_up = synthetic_samples(
+        [city], shapes={"x": (1,)}, count=100, seed=0, ranges={}, words=["Biscoe", "Dream", "Torgersen"]
+    )["x"].ravel()
+    known = sum(text in {b"Biscoe", b"Dream", b"Torgersen"} for text in made_up)
+    assert 15 < known < 80
+
+
 @pytest.mark.parametrize("axis", [1, 2, 3])
 def test_no_axis_is_constant_and_none_is_symmetric(axis: int) -> None:
     """Constant or symmetric samples would hide transposed and mirrored axes."""
