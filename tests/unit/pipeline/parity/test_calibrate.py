@@ -81,14 +81,15 @@ def test_the_noise_of_the_output_itself_counts_and_no_others() -> None:
     """Otherwise a target that does not repeat itself to the bit would fail by its own noise."""
     loose = report(2**-11)
     (one,) = loose.rows
-    assert one.comparison is not None
+    comparison = one.comparison
+    assert comparison is not None
 
     def repeats(*noises: tuple[str, float | None]) -> Report:
         lines = tuple(
             RepeatFigures(output=output, batch_size=1, asked=3, noise=noise, mixed=None, together=None)
             for output, noise in noises
         )
-        compared = msgspec.structs.replace(one.comparison, repeats=lines)
+        compared = msgspec.structs.replace(comparison, repeats=lines)
         return msgspec.structs.replace(loose, rows=(msgspec.structs.replace(one, comparison=compared),))
 
     (found,) = proposals(repeats(("scores", 1e-5), ("scores", 2e-3), ("boxes", 5.0), ("scores", None)))
