@@ -13,13 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.graph_to_round import GraphToRound
-from export.rounded_graph import noisy, roundings_by_node, to_float16, to_int8, to_levels, with_constants, with_weights
+from export.rounded_graph import (
+    noisy,
+    roundings_by_node,
+    to_float16,
+    to_float16_scaled,
+    to_int8,
+    to_levels,
+    with_constants,
+    with_weights,
+)
 from pipeline.core.signature import Tensors
 
 _SEED = 7
 # TFLite's converter leaves smaller weights in float when it quantizes weights only.
 _SMALLEST_QUANTIZED = 1024
 _ONE_BY_ONE = 64
+_TO_FLOAT16 = (to_float16, to_float16_scaled)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +50,7 @@ class Rounding:
 
 
 def emulated(graph: GraphToRound, samples: Tensors, own: Tensors) -> Rounding:
-    """Try all precisions out on the samples, to which the graph itself answers `own`: all are answered ten times more.
+    """Try all precisions out on the samples, to which the graph itself answers `own`. All are answered twelve times.
 
     Outputs that are no floats are left out. Raises what TensorFlow raises.
     """
@@ -55,8 +65,8 @@ def emulated(graph: GraphToRound, samples: Tensors, own: Tensors) -> Rounding:
     return Rounding(
         moved={
             "float32": _worst([moved(noisy(graph, seed=seed)) for seed in (_SEED, _SEED + 1)]),
-            "float16": moved(with_weights(graph, to_float16)),
-            "tfjs float16": moved(with_constants(graph, to_float16)),
+            "float16": _worst([moved(with_weights(graph, narrowed)) for narrowed in _TO_FLOAT16]),
+            "tfjs float16": _worst([moved(with_constants(graph, narrowed)) for narrowed in _TO_FLOAT16]),
             "uint8": moved(with_constants(graph, to_levels(255))),
             "uint16": moved(with_constants(graph, to_levels(65_535))),
             "int8": moved(with_weights(graph, to_int8, activation_bits=8, everything=True)),

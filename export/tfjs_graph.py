@@ -10,6 +10,9 @@ from export.frozen_graph import FrozenGraph, FrozenSignature
 from export.stand_ins import StandIns
 from export.tensorflowjs_import import graph_model_converter
 from export.tfjs_batch_norms import fold_batch_norms
+from export.tfjs_hard_swish import take_hard_swish_apart
+
+_FUSIONS = frozenset({"_FusedMatMul", "_FusedConv2D"})
 
 
 class UnsupportedOperations(Exception):  # named after what happened, like our other errors
@@ -98,6 +101,7 @@ def _optimized(frozen: FrozenGraph, signature: Any) -> Any:
             node.device = "/device:CPU:0"
     passes.optimizers[:] = ["remap", "constfold", "arithmetic", "dependency"]
     optimized = converter._run_grappler(config, optimized, graph, signature)  # noqa: SLF001  # as above
+    optimized = take_hard_swish_apart(optimized)
     optimized = converter._remove_unused_control_flow_inputs(optimized)  # noqa: SLF001  # as above
     optimized = converter.fuse_prelu.fuse_ops_for_prelu(optimized)
     optimized = converter.fuse_depthwise_conv2d.fuse_depthwise_conv2d(optimized)
@@ -107,7 +111,9 @@ def _optimized(frozen: FrozenGraph, signature: Any) -> Any:
 
 
 def _check_operations(converter: Any, graph: Any) -> None:
-    unsupported = converter.validate(graph, skip_op_check=False, strip_debug_ops=False)
+    unsupported = set(converter.validate(graph, skip_op_check=False, strip_debug_ops=False))
+    # The converter lets every fusion of TensorFlow's optimizer pass, and TF.js has these alone.
+    unsupported |= {node.op for node in graph.node if node.op.startswith("_") and node.op not in _FUSIONS}
     if unsupported:
         raise UnsupportedOperations(
             {name: [node.name for node in graph.node if node.op == name] for name in sorted(unsupported)}

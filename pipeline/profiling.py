@@ -21,8 +21,8 @@ _MOST_SAMPLES = 512
 _MOST_BYTES = 16 << 20
 _LEAST_SAMPLES = 4
 _WITHIN_SECONDS = 60.0
-_TIMES_ASKED = 10
-"""How often `emulated` has every sample answered, once for each precision and twice for float32."""
+_TIMES_ASKED = 12
+"""How often `emulated` has every sample answered: once for a precision, twice for float32 and both kinds of float16."""
 _LARGEST_GRAPH_BYTES = 600_000_000
 
 

@@ -4,7 +4,8 @@ An untrained network's softmax is one and the same for every image, and any targ
 it. So each network is calibrated on the samples themselves, which are crops of the two photographs that scikit-learn
 ships: batch normalization takes its statistics from them in one pass, layers without it start at He's scale, and the
 last layer is fitted by ridge regression to say which photograph a crop is from, and whether it is a large or a small
-piece of it. The embedding before that layer is a second output, compared as well.
+piece of it. What a layer at a third of the depth answers, averaged over its places, is a second output, compared as
+well: at the end of fifty layers without training, eight bits leave too little of an embedding to compare.
 
 Normalized values are shifted by one, so that most of them are on the straight side of the activation: a deep network
 with random weights whose every layer cuts half of its values off doubles any rounding every few layers (Yang et al.
@@ -123,7 +124,7 @@ def _write(member: _Member, folder: Path) -> Path:
     import keras
 
     random = np.random.default_rng(0)
-    network = getattr(_module(member), member.network)(
+    network = getattr(keras.applications, member.network)(
         weights=None,
         input_shape=(member.pixels, member.pixels, 3),
         classes=_CLASSES,
@@ -133,13 +134,22 @@ def _write(member: _Member, folder: Path) -> Path:
     _spread_inside(network, images)
     # Not always the last one: MobileNets score with a convolution over one pixel, whose activation comes after it.
     head = next(layer for layer in reversed(network.layers) if hasattr(layer, "kernel"))
-    embedding = head.input if len(head.input.shape) == 2 else keras.layers.Flatten(name="embedding")(head.input)
+    early = next(layer for layer in network.layers[len(network.layers) // 3 :] if _answers_maps(layer))
+    embedding = keras.layers.GlobalAveragePooling2D(name="embedding")(early.output)
     _fit_scores(network, head, images)
     image = keras.Input((member.pixels, member.pixels, 3), name="image")
     both = keras.Model(network.input, {"scores": network.output, "embedding": embedding})
     file = folder / KERAS_FILE
     keras.Model(image, both(image), name=member.network.lower()).save(file)
     return file
+
+
+def _answers_maps(layer: Any) -> bool:
+    """Whether what the layer answers is the value of an activation, over places: no converter fuses that away."""
+    import keras
+
+    activating = isinstance(layer, (keras.layers.Activation, keras.layers.ReLU, keras.layers.Add))
+    return (activating or getattr(layer, "activation", None) is not None) and len(layer.output.shape) == 4
 
 
 def _spread_inside(network: Any, images: NDArray[np.float32]) -> None:

@@ -11,6 +11,8 @@ import pytest
 from export.tfjs_booleans import widen_booleans
 from export.tfjs_control_inputs import drop_control_inputs
 from export.tfjs_fused import take_fusions_apart
+from export.tfjs_graph import UnsupportedOperations, _check_operations
+from export.tfjs_hard_swish import take_hard_swish_apart
 from export.tfjs_one_hot import count_one_hot
 
 
@@ -26,6 +28,29 @@ def _graph(*nodes: tuple[str, str, list[str]]) -> Any:
 
 def _lines(graph: Any) -> list[str]:
     return sorted(f"{node.op} {node.name} {' '.join(node.input)}" for node in graph.node)
+
+
+def test_hard_swish_is_written_out_and_computes_the_same() -> None:
+    """Every MobileNetV3 failed in the browser on an operation that TF.js does not have."""
+    import tensorflow as tf
+
+    fused = _graph(("Placeholder", "x", []), ("_FusedHardSwish", "y", ["x"]))
+    fused.node[0].attr["dtype"].type = fused.node[1].attr["T"].type = tf.float32.as_datatype_enum
+    values = np.linspace(-5, 5, 41).astype(np.float32)
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(take_hard_swish_apart(fused), name="")
+        with tf.compat.v1.Session(graph=graph) as session:
+            answer = session.run("y:0", {"x:0": values})
+    np.testing.assert_allclose(answer, values * np.clip(values + 3, 0, 6) / 6, atol=1e-6)
+
+
+def test_a_fusion_that_tfjs_lacks_is_refused() -> None:
+    """The converter lets all of them pass, and the page alone would say so, to the app's user."""
+    from export.tensorflowjs_import import graph_model_converter
+
+    graph = _graph(("Placeholder", "x", []), ("_FusedMish", "y", ["x"]))
+    with pytest.raises(UnsupportedOperations, match=r"TF\.js has no _FusedMish"):
+        _check_operations(graph_model_converter(), graph)
 
 
 def test_no_control_input_is_left() -> None:
