@@ -18,6 +18,7 @@ _LARGE_ELEMENTS = 65_536
 _CONVOLUTIONS = {"Conv2D", "DepthwiseConv2dNative", "Conv3D"}
 # What only moves a constant would give another that looks like its stand-in: a square matrix transposed, for one.
 _COMPUTING = {"MatMul", "BatchMatMul", "BatchMatMulV2", "GatherV2", *_CONVOLUTIONS}
+_KEPT_ELSEWHERE = {"VariableV2", "HashTable", "HashTableV2"}
 _ADDITIONS = {"BiasAdd", "Add", "AddV2"}
 _SCALINGS = {"Mul", "FusedBatchNorm", "FusedBatchNormV3"}
 
@@ -43,12 +44,15 @@ class FrozenSignature:
 
         self._source = tf.saved_model.load(str(saved_model))
         self._function = self._source.signatures[name]
+        # TensorFlow 1 notes what fills its tables, which the signature's own graph need not have, and then cannot be
+        # optimized.
+        self._function.graph.clear_collection(tf.compat.v1.GraphKeys.TABLE_INITIALIZERS)
         self.tensorflow_version = str(self._source.tensorflow_version)
 
     @property
     def stands_alone(self) -> bool:
         """False for a model with tables or with variables of TensorFlow 1: no constant says what they hold."""
-        if any(operation.type == "VariableV2" for operation in self._function.graph.get_operations()):
+        if any(operation.type in _KEPT_ELSEWHERE for operation in self._function.graph.get_operations()):
             return False
         variables = [variable.handle for variable in self._function.graph.variables]
         return all(

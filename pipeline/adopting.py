@@ -12,7 +12,7 @@ from pipeline.config import Config
 from pipeline.core.errors import UsageError
 from pipeline.core.progress import Observer, nobody
 from pipeline.main_job import Finished
-from pipeline.model_files import model_files
+from pipeline.model_files import Known, is_known, known, model_files
 from pipeline.samples.from_files import samples_digest
 from pipeline.sources import code_digest, source_of
 from pipeline.store import digest_of_tree
@@ -92,6 +92,16 @@ def adopted(source: str, asked: Asked, config: Config) -> Adopted:
         seed=asked.seed,
         beside=_beside([Path(folder, file).resolve() for file in asked.beside]),
     )
+
+
+def known_or_adopted(model: str, asked: Asked, config: Config) -> Known:
+    """The model of that name or model file; else the one that lies at that path, or that a function builds.
+
+    Raises UsageError when there is neither.
+    """
+    path = Path(model)
+    elsewhere = path.suffix != ".py" and (path.exists() or ":" in model)
+    return adopted(model, asked, config) if elsewhere and not is_known(model, config) else known(model, config)
 
 
 def _beside(files: Sequence[Path]) -> tuple[Beside, ...]:

@@ -38,6 +38,10 @@ def names(config: Config) -> list[str]:
     return sorted({*model_files(config), *adoption.names(Store(root=config.store_path))})
 
 
+def is_known(name: str, config: Config) -> bool:
+    return name in names(config)
+
+
 def known(asked: str, config: Config) -> Known:
     """The adopted model of that name, else what `find` finds. Raises UsageError as that does."""
     adopted = adoption.find(asked, Store(root=config.store_path)) if Path(asked).name == asked else None
@@ -57,6 +61,11 @@ def find(asked: str, config: Config) -> ModelFile:
     path = Path(asked)
     if path.suffix == ".py" and path.is_file():
         return ModelFile(name=path.stem, path=path)
+    if path.exists() or ":" in asked:
+        raise UsageError(
+            f"{asked} is not the name of a model, nor a model file in Python",
+            hint=f"`tripoint adopt {asked}` takes in a model that was made elsewhere",
+        )
     if path.suffix == ".py" or len(path.parts) > 1:
         raise UsageError(f"{asked}: there is no such model file", hint="give a name or the path of a .py file")
     every = names(config)

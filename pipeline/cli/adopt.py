@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.options import json_option, settings, verbosity_of, working_options
+from pipeline.cli.options import json_option, settings, source_options, verbosity_of, working_options
 
 
 class _RangeOf(click.ParamType[tuple[str, float, float]]):
@@ -26,34 +26,17 @@ class _RangeOf(click.ParamType[tuple[str, float, float]]):
             self.fail(f"{value!r}: low and high have to be numbers", param, ctx)
 
 
-class _ShapeOf(click.ParamType[tuple[str, tuple[int, ...]]]):
-    """`input=size,size`"""
-
-    name = "input=size,..."
-
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, tuple[int, ...]]:
-        matched = re.fullmatch(r"(?P<input>.+)=(?P<sizes>[1-9]\d*(,[1-9]\d*)*)", value)
-        if matched is None:
-            self.fail(f"{value!r} is no shape of a sample: write it like `image=64,64,3`", param, ctx)
-        return matched["input"], tuple(int(size) for size in matched["sizes"].split(","))
-
-
 @click.command()
 @click.argument("source")
 @click.option("--name", help="What the model is called from now on; else after the file, folder or function.")
-@click.option("--signature", help="Which signature of a SavedModel; else the only one, or `serving_default`.")
+@source_options
 @click.option(
     "--samples", type=click.Path(path_type=Path), help="Inputs to compare on: .npz, .npy, .csv or a folder of images."
 )
 @click.option("--count", type=click.IntRange(1), help="How many samples to take, or to make up.")
 @click.option("--range", "ranges", type=_RangeOf(), multiple=True, help="What made-up values, or pixels, lie between.")
-@click.option("--shape", "shapes", type=_ShapeOf(), multiple=True, help="Sizes of a made-up sample, where they vary.")
 @click.option("--labels", is_flag=True, help="The samples hold an array `labels`: the right classes.")
 @click.option("--scores", metavar="OUTPUT", help="The output that scores classes; else the only softmax.")
-@click.option("--trust", is_flag=True, help="Let the file run code that it carries or names, as Lambda layers do.")
-@click.option("--custom-objects", multiple=True, metavar="MODULE:NAME", help="A class or function that the file needs.")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Seed of made-up samples, and of a function's weights.")
 @click.option(
     "--beside",

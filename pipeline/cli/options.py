@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,6 +22,38 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 lowering_option = click.option(
     "--no-lowering", is_flag=True, help="Convert the graph as it is, without rewriting what a target lacks."
 )
+
+
+class _ShapeOf(click.ParamType[tuple[str, tuple[int, ...]]]):
+    """`input=size,size`"""
+
+    name = "input=size,..."
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[int, ...]]:
+        matched = re.fullmatch(r"(?P<input>.+)=(?P<sizes>[1-9]\d*(,[1-9]\d*)*)", value)
+        if matched is None:
+            self.fail(f"{value!r} is no shape of a sample: write it like `image=64,64,3`", param, ctx)
+        return matched["input"], tuple(int(size) for size in matched["sizes"].split(","))
+
+
+def source_options(command: F) -> F:
+    """What it takes to load a model that was made elsewhere."""
+    for option in (
+        click.option(
+            "--shape", "shapes", type=_ShapeOf(), multiple=True, help="Sizes of a made-up sample, where they vary."
+        ),
+        click.option(
+            "--custom-objects", multiple=True, metavar="MODULE:NAME", help="A class or function that the file needs."
+        ),
+        click.option(
+            "--trust", is_flag=True, help="Let the file run code that it carries or names, as Lambda layers do."
+        ),
+        click.option("--signature", help="Which signature of a SavedModel; else the only one, or `serving_default`."),
+    ):
+        command = option(command)
+    return command
 
 
 def working_options(command: F) -> F:

@@ -31,7 +31,8 @@ def permuted_classes(case: Case, output: str) -> Iterator[Trial]:
         want={output: want[1::2]},
         got={output: got[1::2][..., source]},
         freedom=Freedom.MANY,
-        before=distance(want, got),
+        # On the same rows: what is wrong with some of the even ones alone would else seem to be explained.
+        before=distance(want[1::2], got[1::2]),
     )
 
 

@@ -33,7 +33,7 @@ def trials(case: Case, output: str) -> Iterator[Trial]:
             got={output: answered},
             before=before,
         )
-    yield from _lines(output, want, got, before)
+    yield from _lines(output, want, got)
     yield from _saturated(output, want, got, before)
     yield from _rounded(output, want, got, before)
 
@@ -81,7 +81,7 @@ def _transformed(want: Floats, got: Floats) -> Iterator[tuple[str, str, Floats, 
         yield "tanh_added", "a tanh is applied once more than in the trained model", np.tanh(want), got
 
 
-def _lines(output: str, want: NDArray[Any], got: NDArray[Any], before: float) -> Iterator[Trial]:
+def _lines(output: str, want: NDArray[Any], got: NDArray[Any]) -> Iterator[Trial]:
     scale, offset, _ = fitted_line(want, got)
     if scale == 0:
         return
@@ -97,6 +97,8 @@ def _lines(output: str, want: NDArray[Any], got: NDArray[Any], before: float) ->
             scale * odd_want + offset,
         ),
     }
+    # On the rows that the line was not fitted to, too: one row that is wrong would else seem to be explained.
+    before = distance(odd_want, odd_got)
     for cause, (sentence, expected) in found.items():
         # Against the reference's own spread: a small scale would make any error look small.
         yield Trial(

@@ -11,14 +11,15 @@ _LOWERING_IS_OFF = "a lowering for it exists: leave out --no-lowering, and `lowe
 _GENERAL = "write the layer without it, or leave the target out"
 # Operations by the start of their name.
 _ADVICE = {
-    "TensorList": "a recurrent layer with a varying batch: give it unroll=True, which needs a fixed number of steps",
+    "TensorList": "a loop that collects its steps: give a recurrent layer unroll=True, which needs a fixed number of "
+    "steps; do what is mapped over text before the model",
     "String": "work on text before the model, and give it integers",
     "RegexReplace": "work on text before the model, and give it integers",
     "StaticRegexReplace": "work on text before the model, and give it integers",
     "Ragged": "pad to a fixed length instead",
     "LookupTable": "look the values up before the model, and give it integers",
     "Random": "leave randomness out of what is exported: it belongs to training",
-    "Stateless": "leave randomness out of what is exported: it belongs to training",
+    "StatelessRandom": "leave randomness out of what is exported: it belongs to training",
     "Conv3DBackprop": "UpSampling3D and Conv3D compute alike",
     "Matrix": "no edge or browser runtime solves equations: compute that part on the server",
     "Svd": "no edge or browser runtime solves equations: compute that part on the server",

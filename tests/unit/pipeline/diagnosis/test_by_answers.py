@@ -109,6 +109,14 @@ def test_scores_of_another_model_are_not_called_cut_off() -> None:
     assert found not in {"integer_truncated", "integer_rounded"}
 
 
+@pytest.mark.parametrize("row", [20, 21])
+def test_one_sample_that_is_wrong_is_no_line_through_all(row: int) -> None:
+    """A text that a runtime read otherwise was called an offset of 7e-10 of every value."""
+    got = SCORES + np.float32(7e-10)
+    got[row] = np.roll(SCORES[row], 1)
+    assert cause_of(SCORES[:22], got[:22]) == UNKNOWN
+
+
 def test_the_classes_that_were_swapped_are_named() -> None:
     found = diagnosed_by_answers(case({"scores": SCORES}, {64: {"scores": SCORES[:, [0, 1, 2, 8, 4, 5, 6, 7, 3, 9]]}}))
     assert found.sentence == "`scores`: classes 3 and 8 are swapped"
