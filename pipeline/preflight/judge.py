@@ -129,7 +129,7 @@ def notes_on(dtypes: Mapping[str, str]) -> tuple[str, ...]:
     said = {
         "int64": "TF.js has no int64: it computes in int32, so values beyond 2^31 are lost",
         "float64": "TF.js has no float64: it computes in float32",
-        "string": "TF.js and TFLite can look text up in a table, but not take it apart",
+        "string": "TFLite can look text up in a table, but not take it apart; TF.js splits and hashes it on the cpu",
         "complex64": "TF.js has no kernels for complex numbers on wasm",
     }
     return tuple(
