@@ -26,6 +26,9 @@ from pipeline.lanes import RuntimeLane
 from pipeline.model_files import ModelFile
 from pipeline.workers import Workers
 
+# Of a larger model every browser would hold the weights twice, and its shaders are the smaller part of its time.
+_LARGEST_BYTES = 50_000_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rehearsal:
@@ -53,6 +56,8 @@ def rehearsing(rehearsal: Rehearsal, folder: Path) -> Iterator[None]:
 def _rehearse(rehearsal: Rehearsal, folder: Path) -> None:
     try:
         artifact = _twin(rehearsal, folder)
+        if artifact is None:
+            return
         samples = _zeros(artifact.signature, max(rehearsal.batch_sizes))
         if samples is None:
             return
@@ -67,14 +72,16 @@ def _rehearse(rehearsal: Rehearsal, folder: Path) -> None:
         return
 
 
-def _twin(rehearsal: Rehearsal, folder: Path) -> Artifact:
-    """The untrained model as a TF.js graph model."""
+def _twin(rehearsal: Rehearsal, folder: Path) -> Artifact | None:
+    """The untrained model as a TF.js graph model, or None for a large one."""
     exported, converted = folder / "saved_model", folder / "tfjs"
     exported.mkdir(parents=True)
     converted.mkdir()
     # In a process of its own: Keras counts the layers that it makes, and names of the real export would come to depend
     # on whether there was a rehearsal.
     signature = rehearsal.workers.call_alone("rehearsal", stages.export_untrained_into, exported, rehearsal.file)
+    if sum(file.stat().st_size for file in exported.rglob("*") if file.is_file()) > _LARGEST_BYTES:
+        return None
     rehearsal.workers.call(
         rehearsal.tfjs_worker,
         1,

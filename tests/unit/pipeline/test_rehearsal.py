@@ -33,11 +33,14 @@ IMAGES = Signature(
 class FakeWorkers:
     signature: Signature = IMAGES
     error: Exception | None = None
+    exported_bytes: int = 0
     converted: list[Path] = field(default_factory=list)
 
-    def call_alone(self, worker: str, stage: Callable[..., Any], /, *args: object) -> Any:
+    def call_alone(self, worker: str, stage: Callable[..., Any], folder: Path, /, *args: object) -> Any:
         if self.error is not None:
             raise self.error
+        with (folder / "weights").open("wb") as file:
+            file.truncate(self.exported_bytes)
         return self.signature.to_json()
 
     def call(
@@ -102,6 +105,13 @@ def test_a_model_that_cannot_be_converted_is_left_to_its_step(tmp_path: Path, er
     diary: list[tuple[Any, ...]] = []
     rehearse(tmp_path, FakeWorkers(error=error), Page("a", diary))
     assert diary == []
+
+
+def test_a_large_model_is_not_rehearsed(tmp_path: Path) -> None:
+    """Three browsers would hold its weights while it trains, too."""
+    workers = FakeWorkers(exported_bytes=60_000_000)
+    rehearse(tmp_path, workers, Page("a", []))
+    assert workers.converted == []
 
 
 def test_a_browser_that_fails_is_left_to_its_step(tmp_path: Path) -> None:
