@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from pipeline import config
 from pipeline.core.artifact import Format, Precision
+from pipeline.core.outcome import Errored
 from pipeline.parity.calibrate import Bounds, Proposal, as_text, as_toml, proposals
 from pipeline.parity.comparison import RepeatFigures
-from pipeline.parity.figures import NumericFigures
+from pipeline.parity.figures import ExactFigures, Figures, NumericFigures
 from pipeline.parity.intervals import wilson
 from pipeline.parity.report.report import Report
+from pipeline.parity.row import Row
 from pipeline.parity.status import Pass
 from tests.unit.pipeline.parity.report.conftest import recorded, reference, report_of, row
 
@@ -126,6 +128,50 @@ def test_decisions_are_bounded_by_the_interval_of_what_was_seen() -> None:
     )
     assert unasked.bounds is not None
     assert unasked.bounds.top1 == found.bounds.top1
+
+
+def with_figures(one: Row, figures: Figures) -> Row:
+    """The row, as if its output had been measured so at every batch size."""
+    comparison = one.comparison
+    assert comparison is not None
+    batches = tuple(
+        msgspec.structs.replace(
+            batch, outputs=tuple(msgspec.structs.replace(output, figures=figures) for output in batch.outputs)
+        )
+        for batch in comparison.batches
+    )
+    return msgspec.structs.replace(one, comparison=msgspec.structs.replace(comparison, batches=batches))
+
+
+@pytest.mark.parametrize(("sqnr_db", "floor"), [(60.0, 50), (math.inf, None), (math.nan, None)])
+def test_the_noise_floor_is_lowered_by_the_headroom_and_left_out_where_there_is_none(
+    sqnr_db: float, floor: int | None
+) -> None:
+    """Otherwise a bound would be tighter than what was seen, or be no number."""
+    one = row("browser/wasm", Format.TFJS, Precision.FLOAT16, recorded(close(2**-11)))
+    assert one.comparison is not None
+    figures = one.comparison.batches[0].outputs[0].figures
+    assert isinstance(figures, NumericFigures)
+    within = msgspec.structs.replace(one.tolerances["scores"], top1=0.5)
+    measured = msgspec.structs.replace(
+        with_figures(one, msgspec.structs.replace(figures, sqnr_db=sqnr_db)), tolerances={"scores": within}
+    )
+    (found,) = proposals(report_of((measured,), np.zeros((12, 4, 4, 1), np.float32)))
+    assert found.bounds is not None
+    # Wilson's interval of 12 of 12 decisions begins at 0.7575.
+    assert (found.bounds.sqnr_db, found.bounds.top1) == (floor, 0.757)
+
+
+def test_a_target_that_broke_takes_no_part_and_what_is_no_float_gets_no_bound() -> None:
+    """Otherwise one missing runtime would end the calibration, or a label be given a tolerance."""
+    broke = row("browser/cpu", Format.TFJS, Precision.FLOAT16, Errored(problem="it broke", hint="mend it"))
+    one = row("browser/wasm", Format.TFJS, Precision.FLOAT16, recorded(close(2**-11)))
+    samples = np.zeros((12, 4, 4, 1), np.float32)
+    (found,) = proposals(report_of((one, broke), samples))
+    assert found.observed == pytest.approx(0.75 * 2**-11, rel=1e-3)
+    exact = with_figures(one, ExactFigures(elements=12, mismatches=0, varies=True))
+    (label,) = proposals(report_of((exact,), samples))
+    assert (label.observed, label.refused) == (None, "this output is not of floats: it must be equal")
 
 
 def test_a_bound_that_is_not_proposed_is_a_dash() -> None:
