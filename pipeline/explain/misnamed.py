@@ -21,13 +21,23 @@ from pipeline.explain.rule import EXPECTED, difference, limits, out_of_line
 Values = Sequence[NDArray[Any] | Broke]
 
 _MOST_IN_A_ROW = 3
+# Behind a fault there may be misnamed points as well; but where everything is wrong, nobody looks for names.
+_MOST_FAULTS = 3
 
 
 def without_misnamed(laboratory: Laboratory) -> tuple[Laboratory, Values]:
     """The laboratory without points that hold something else than their name says, and the isolated values there."""
     values: Values = laboratory.isolated()
-    while (wrong := _grossly_wrong(laboratory, values)) and (left := _left_out(laboratory, wrong[0])) is not None:
-        laboratory, values = left
+    faults: list[Point] = []
+    while len(faults) < _MOST_FAULTS:
+        wrong = [point for point in _grossly_wrong(laboratory, values) if point not in faults]
+        if not wrong:
+            break
+        left = _left_out(laboratory, wrong[0])
+        if left is None:
+            faults.append(wrong[0])
+        else:
+            laboratory, values = left
     return laboratory, values
 
 
