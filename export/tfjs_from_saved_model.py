@@ -23,6 +23,7 @@ from export.tfjs_booleans import widen_booleans
 from export.tfjs_control_inputs import drop_control_inputs
 from export.tfjs_fused import take_fusions_apart
 from export.tfjs_graph import TfjsGraph, UnsupportedOperations, tfjs_graph
+from export.tfjs_hard_swish import take_hard_swish_apart
 from export.tfjs_one_hot import count_one_hot
 from export.tfjs_signature import named_after, signature_of_tfjs
 from export.tfjs_weights import read_weights, write_weights
@@ -139,11 +140,15 @@ def _taken_out(converted: TfjsGraph) -> Iterator[tuple[str, NDArray[Any]]]:
     for node in converted.graph.node:
         if node.op == "Const":
             value = converted.large.value(node)
-            tensor = node.attr["value"].tensor
-            for field, _ in tensor.ListFields():
-                if field.name not in ("dtype", "tensor_shape"):
-                    tensor.ClearField(field.name)
+            _empty(node)
             yield node.name, np.asarray(value)
+
+
+def _empty(constant: Any) -> None:
+    tensor = constant.attr["value"].tensor
+    for field, _ in tensor.ListFields():
+        if field.name not in ("dtype", "tensor_shape"):
+            tensor.ClearField(field.name)
 
 
 def _by_the_converter(folder: Path, scratch: Path, signature_name: str) -> _Model:
@@ -155,12 +160,27 @@ def _by_the_converter(folder: Path, scratch: Path, signature_name: str) -> _Mode
     return model, read_weights(scratch, model["weightsManifest"])
 
 
-def _as_tfjs_runs_it(topology: dict[str, Any], weights: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+def _new_constants(graph: Any, known: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The values of constants that were put into the graph, which keeps their dtypes and shapes only."""
+    import tensorflow as tf
+
+    found = {}
+    for node in graph.node:
+        if node.op == "Const" and node.name not in known:
+            found[node.name] = np.asarray(tf.make_ndarray(node.attr["value"].tensor))
+            _empty(node)
+    return found
+
+
+def _as_tfjs_runs_it(topology: dict[str, Any], weights: dict[str, NDArray[Any]]) -> dict[str, Any]:
     from google.protobuf import json_format
     from tensorflow.core.framework import graph_pb2
 
     graph = json_format.ParseDict(topology, graph_pb2.GraphDef())
     take_fusions_apart(graph)
+    # Once more: a convolution may have been fused with it.
+    graph = take_hard_swish_apart(graph)
+    weights |= _new_constants(graph, weights)
     drop_control_inputs(graph)
     widen_booleans(graph)
     count_one_hot(graph, weights)
