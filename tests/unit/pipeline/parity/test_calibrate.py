@@ -185,6 +185,20 @@ def test_a_bound_that_is_not_proposed_is_a_dash() -> None:
     ]
 
 
+def test_what_was_derived_is_named_and_its_rtol_kept() -> None:
+    """Otherwise a user could not weigh what is seen against what was to be expected."""
+    loose = report(2**-11)
+    (one,) = loose.rows
+    within = msgspec.structs.replace(one.tolerances["scores"], predicted=5e-4, rtol=4.8e-7)
+    (found,) = proposals(
+        msgspec.structs.replace(loose, rows=(msgspec.structs.replace(one, tolerances={"scores": within}),))
+    )
+    assert (found.predicted, found.in_force) == (5e-4, within.atol)
+    assert found.bounds is not None
+    assert found.bounds.reason.endswith("on 12 samples (3.7e-4; the precision explains 5.0e-4)")
+    assert found.bounds.rtol == 4.8e-7
+
+
 def test_what_is_written_is_what_the_config_reads(tmp_path: Path) -> None:
     """Otherwise `--write` would write what `run` does not enforce."""
     bounds = Bounds(reason='a "quoted" reason\\', atol=3.7e-3, rtol=4.8e-7, sqnr_db=64.0, top1=0.99)
