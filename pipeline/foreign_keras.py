@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -159,7 +160,11 @@ def _not_loaded(adopted: Adopted, error: Exception) -> ModelFailed:
     reason = _reason(error)
     low = reason.lower()
     hint = "it was made by another version of Keras, or is damaged: save it again"
-    if "lambda" in low and not adopted.trust:
+    absent = re.search(r"parent module (?P<module>\S+) cannot be imported", reason)
+    if absent is not None:
+        package = absent["module"].partition(".")[0]
+        hint = f"its code is not here: install {package} into this environment, or name the class with --custom-objects"
+    elif "lambda" in low and not adopted.trust:
         hint = "--trust runs the code that the file carries: only for a file whose maker you trust"
     elif "could not locate" in low or "unknown" in low:
         hint = "name the class with --custom-objects module:Class; --trust lets the file name its own module"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,7 +16,7 @@ from pipeline.adoption import FACT, Adopted
 from pipeline.core.errors import ModelFailed, TripointError, UsageError
 from pipeline.core.model import predicted_classes
 from pipeline.core.progress import Observer, Progress
-from pipeline.core.signature import Signature, Tensors, batches, concatenated, sample_count
+from pipeline.core.signature import Signature, Tensors, TensorSpec, batches, concatenated, sample_count
 from pipeline.foreign import Foreign, load
 from pipeline.repeatability import unrepeatable_outputs
 from pipeline.samples.choosing import Chosen, Range, chosen
@@ -99,6 +99,10 @@ def take_in(
     }
 
 
+def _has_open_sizes(inputs: Sequence[TensorSpec]) -> bool:
+    return any(None in spec.shape[1:] for spec in inputs)
+
+
 def reference_answers(model: Foreign, samples: Tensors, batch_size: int | None) -> dict[str, NDArray[Any]]:
     """What the model itself answers, one row a sample. Raises ModelFailed when it does not, or answers otherwise."""
     bytes_each = sum(array.nbytes // len(array) for array in samples.values())
@@ -114,7 +118,8 @@ def reference_answers(model: Foreign, samples: Tensors, batch_size: int | None) 
                 f"the model does not answer the samples: {type(error).__name__}: {_reason(error)}",
                 hint="its inputs are "
                 + described(model.inputs)
-                + "; give values that it can take with --range input=low:high or --samples",
+                + "; give values that it can take with --range input=low:high or --samples"
+                + (", sizes with --shape input=size,size" if _has_open_sizes(model.inputs) else ""),
             ) from error
         _check_rows(answer, sample_count(rows))
         parts.append(answer)

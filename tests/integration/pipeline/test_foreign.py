@@ -162,6 +162,7 @@ def test_a_lambda_is_run_only_with_trust(tmp_path: Path) -> None:
         ("custom.keras", {"custom_objects": ("my_layers:Absent",)}, "has no `Absent`", "correct the name"),
         ("custom.keras", {"custom_objects": ("code:Twice",)}, "in Python already, not", "rename code.py"),
         ("custom.keras", {"custom_objects": ("raising:X",)}, "importing raising raised", "mend it"),
+        ("hub.keras", {}, "keras_hub", "install keras_hub"),
         ("cut.h5", {}, r"cut\.h5 is damaged", "save it again"),
         ("only.weights.h5", {}, "holds weights, but no model", "save the whole model"),
         ("none", {}, "has no signatures", "model.export"),
