@@ -334,4 +334,16 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
     "mlperf-resnet8": {
         "edge/litert pretrainedResnet_quant.tflite *": r"the best class changed",
     },
+    "keras-efficientnetb0": {
+        "edge/* int8": _VACUOUS,
+    },
+    "keras-efficientnetv2b0": {
+        "edge/* int8": _VACUOUS,
+    },
+    "keras-mobilenetv2": {
+        "edge/* int8": _VACUOUS,
+    },
+    "keras-vgg16": {
+        "edge/* int8": _DIFFERS,
+    },
 }
