@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import subprocess
@@ -26,6 +27,18 @@ _CAUSES = {
     127: "127 is the shell's: the interpreter is not at that path over there",
     1: "if a module was not found: make setup (on a device: see edge/README.md)",
 }
+_AGAIN = "run it again; if it ends again, leave the precision out for this runtime, and report what it said last"
+_TOO_NEW = re.compile(r"Didn't find op for builtin opcode '(?P<operation>\w+)' version '(?P<version>\d+)'")
+
+
+def _mend_of(refusal: str) -> str:
+    too_new = _TOO_NEW.search(refusal)
+    if too_new is None:
+        return "leave the target or the precision out; docs/edge.md says what each runtime can"
+    return (
+        f"this runtime is older than the converter, and has {too_new['operation']} in no version {too_new['version']}: "
+        "take the other runtime for this file, or leave the precision out"
+    )
 
 
 class _TooLate(Exception):
@@ -60,7 +73,7 @@ class RunnerProcess:
         except _TooLate:
             raise TargetFailed(
                 f"{self.name}: `{question.header['do']}` said nothing for {silent_for_seconds:g} s{self._said()}",
-                hint=f"the runner was killed; its log is {self.log}",
+                hint="the runner was killed; smaller `parity.batch_sizes` in tripoint.toml take less time a call",
             ) from None
         except Printed as error:
             raise TargetFailed(
@@ -73,7 +86,8 @@ class RunnerProcess:
             if not answered:
                 self._kill()
         if "refused" in answer.header:
-            raise TargetFailed(f"{self.name}: {answer.header['refused']}", hint=f"the runner's log is {self.log}")
+            refused = str(answer.header["refused"])
+            raise TargetFailed(f"{self.name}: {refused}", hint=_mend_of(refused))
         return answer
 
     def _send(self, parts: Sequence[bytes], silent_for_seconds: float) -> None:
@@ -116,12 +130,12 @@ class RunnerProcess:
             self._kill()
             return TargetFailed(
                 f"{self.name}: the runner closed its end and stayed{self._said()}",
-                hint=f"the runner's log is {self.log}",
+                hint=_AGAIN,
             )
         how = f"exit code {status}" if status >= 0 else f"killed by {signal.Signals(-status).name}"
         return TargetFailed(
             f"{self.name}: the runner ended ({how}){self._said()}",
-            hint=_CAUSES.get(status, f"the runner's log is {self.log}"),
+            hint=_CAUSES.get(status, _AGAIN),
         )
 
     def _said(self) -> str:

@@ -64,7 +64,8 @@ class ParityChannel:
                 return pending.answer
             if pending.failure is not None:
                 raise TargetFailed(f"the browser could not {_words(instruction)}: {pending.failure}", hint=_REFUSED)
-            raise TargetFailed(f"asked to {_words(instruction)}: {self._broken}", hint=_AGAIN)
+            slow = self._broken is not None and "no progress" in self._broken
+            raise TargetFailed(f"asked to {_words(instruction)}: {self._broken}", hint=_SLOW if slow else _AGAIN)
 
     def _still_waiting(self, pending: _Pending) -> bool:
         return pending.answer is None and pending.failure is None and self._broken is None
@@ -133,7 +134,8 @@ class ParityChannel:
         return pending
 
 
-_AGAIN = "run it again; if it happens again, the browser's log in the scratch folder says more"
+_AGAIN = "run it again; if it happens again, leave the backend out: `browser.backends` in tripoint.toml"
+_SLOW = "give it more time, `browser.answer_within_seconds` in tripoint.toml, or leave the backend out"
 _REFUSED = "try another backend or precision; `tripoint targets` lists them"
 
 

@@ -59,15 +59,30 @@ def test_a_refusal_is_an_error_and_the_runner_lives(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("refusal", "mend"),
+    [
+        ("Didn't find op for builtin opcode 'SQRT' version '2'. An older version", "has SQRT in no version 2"),
+        ("something else", "docs/edge.md"),
+    ],
+)
+def test_a_refusal_says_what_helps(tmp_path: Path, refusal: str, mend: str) -> None:
+    """It named a log that was gone when the run ended."""
+    with runner(f'read(); send(Frame({{"refused": {refusal!r}}})); read()', tmp_path) as process:
+        with pytest.raises(TargetFailed) as raised:
+            process.ask(Frame({"do": "load"}), silent_for_seconds=30)
+        assert mend in raised.value.hint
+
+
+@pytest.mark.parametrize(
     ("script", "problem", "hint"),
     [
-        ("read(); sys.stderr.write('no such op'); os._exit(3)", r"ended \(exit code 3\)\n  no such op", "runner.log"),
+        ("read(); sys.stderr.write('no such op'); os._exit(3)", r"ended \(exit code 3\)\n  no such op", "run it again"),
         ("read(); os.kill(os.getpid(), 9)", "killed by SIGKILL", "memory"),
         ("read(); os.kill(os.getpid(), 4)", "killed by SIGILL", "CPU lacks instructions"),
         ("read(); os.kill(os.getpid(), 11)", "killed by SIGSEGV", "damaged file"),
         ("import no_such_module", "ModuleNotFoundError", "make setup"),
         ("os._exit(255)", "exit code 255", "ssh"),
-        ("read(); os.write(1, b'TPE1'); os._exit(0)", "exit code 0", "runner.log"),
+        ("read(); os.write(1, b'TPE1'); os._exit(0)", "exit code 0", "run it again"),
         ("read(); print('Hello', flush=True); time.sleep(60)", "answered: b'Hello", "start-up file"),
     ],
     ids=["exit", "killed", "illegal", "crash", "import", "ssh", "broke off", "prints"],

@@ -72,8 +72,9 @@ def test_silence_ends_the_conversation() -> None:
     """After it, a late answer must not be taken for that to the next question."""
     channel = ParityChannel()
     began = time.monotonic()
-    with pytest.raises(TargetFailed, match=r"batch size 7: the browser showed no progress for 0.1 s"):
+    with pytest.raises(TargetFailed, match=r"batch size 7: the browser showed no progress for 0.1 s") as slow:
         channel.ask(RUN, within_seconds=0.1)
+    assert "answer_within_seconds" in slow.value.hint
     assert time.monotonic() - began < 1
     assert not channel.answer(1, b"late")
     with pytest.raises(TargetFailed, match="no progress"):
