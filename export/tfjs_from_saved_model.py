@@ -22,7 +22,7 @@ from export.tensorflowjs_import import graph_model_converter
 from export.tfjs_booleans import widen_booleans
 from export.tfjs_control_inputs import drop_control_inputs
 from export.tfjs_fused import take_fusions_apart
-from export.tfjs_graph import TfjsGraph, UnsupportedOperations, tfjs_graph
+from export.tfjs_graph import TfjsGraph, UnsupportedOperations, optimized_graph, tfjs_graph
 from export.tfjs_hard_swish import take_hard_swish_apart
 from export.tfjs_one_hot import count_one_hot
 from export.tfjs_signature import named_after, signature_of_tfjs
@@ -152,6 +152,8 @@ def _empty(constant: Any) -> None:
 
 
 def _by_the_converter(folder: Path, scratch: Path, signature_name: str) -> _Model:
+    # Of an operation that it lacks, the converter itself says no more here than that some node is not in the graph.
+    optimized_graph(folder, signature_name)
     graph_model_converter().convert_tf_saved_model(
         str(folder), str(scratch), signature_def=signature_name, saved_model_tags="serve"
     )

@@ -54,13 +54,14 @@ def tflite_from_saved_model(
     label = f"{model_name or saved_model.parent.name} tflite {precision}"
     if precision in CALIBRATED_PRECISIONS:
         _check_calibrated_text(signature, label)
-    if precision in CALIBRATED_PRECISIONS and _has_loop(saved_model):
-        # Tried with TensorFlow 2.21 on recurrent layers, tf.while_loop and tf.map_fn: each time the process was gone.
+    has_loop = precision in CALIBRATED_PRECISIONS and _has_loop(saved_model)
+    if has_loop and precision not in SELECTIVE_PRECISIONS:
         raise ConversionFailed(
-            f"{label}: TFLite's quantizer ends its process with SIGSEGV on a model with a loop",
+            f"{label}: TensorFlow's quantizer for {precision} takes no model with a loop",
             hint=f"leave {precision} out ({_WHERE}), or write the loop out: unroll=True",
         )
-    selective = len(keep_float) > 0 and precision in SELECTIVE_PRECISIONS
+    # A loop is calibrated apart, too: its file has to be changed in between.
+    selective = has_loop or (len(keep_float) > 0 and precision in SELECTIVE_PRECISIONS)
 
     def attempt(folder: Path, refused: frozenset[str]) -> tuple[bytes, tuple[Used, ...]]:
         with lowered(folder, scratch=into.parent, target=Format.TFLITE, lowering=lowering, refused=refused) as source:

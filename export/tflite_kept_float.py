@@ -15,7 +15,7 @@ SELECTIVE_PRECISIONS = frozenset({Precision.INT8, Precision.INT8_IO})
 
 
 def quantized_but(calibrated: bytes, layers: Sequence[str], *, precision: Precision, label: str) -> bytes:
-    """The file quantized to int8 made of a calibrated one, every operation of `layers` left in float.
+    """The file quantized to int8 made of a calibrated one; every operation of `layers`, if any, is left in float.
 
     `calibrated` is what a TFLite converter with `_experimental_calibrate_only` gives. Raises ConversionFailed for a
     layer that the file has nothing of.
@@ -45,6 +45,8 @@ def _operations_of(content: bytes, layers: Sequence[str], label: str) -> list[st
     found: dict[str, list[str]] = {}
     for graph in (model.Subgraphs(position) for position in range(model.SubgraphsLength())):
         for operation in (graph.Operators(position) for position in range(graph.OperatorsLength())):
+            if operation.OutputsLength() == 0:
+                continue  # one that sets a variable has no name that the quantizer would know it by
             made = [_name(graph, index) for index in operation.OutputsAsNumpy()]
             constants = [
                 _name(graph, index)

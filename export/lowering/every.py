@@ -16,12 +16,14 @@ from export.lowering.erfinv import ERFINV
 from export.lowering.grouped_convolution import GROUPED_CONVOLUTION
 from export.lowering.image_patches import IMAGE_PATCHES
 from export.lowering.inlining import INLINING
+from export.lowering.integer_matmul import INTEGER_MATMUL
 from export.lowering.lookup import LOOKUP
 from export.lowering.lowering import Lowering
 from export.lowering.max_pool_3d import MAX_POOL_3D
 from export.lowering.roll import ROLL
 from export.lowering.scatter_add import SCATTER_ADD
 from export.lowering.segment_sum import SEGMENT_SUM
+from export.lowering.sign_bit import SIGN_BIT
 from export.lowering.softsign import SOFTSIGN
 from export.lowering.space_to_depth import SPACE_TO_DEPTH
 from export.lowering.xlogy import XLOGY
@@ -48,5 +50,7 @@ LOWERINGS: tuple[Lowering, ...] = (
     GROUPED_CONVOLUTION,
     CONV_3D_TRANSPOSE,
     ERFINV,
+    INTEGER_MATMUL,
+    SIGN_BIT,
     ELEMENTARY,
 )

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-# Of TensorFlow 2.21's quantizer.
-_LOOP = "quantizer ends its process with SIGSEGV on a model with a loop"
 # More noise than the precision is allowed, or single values beyond it: mostly ranges from 16 samples that others leave.
 _NOISE = "SQNR .* dB, at least"
 _DIFFERS = "values differ|values are not equal"
@@ -33,37 +31,22 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
         "edge/tflite-runtime float32": _RESIZED,
         "edge/tflite-runtime float16": _RESIZED,
         "edge/tflite-runtime dynamic": _RESIZED,
-        "edge/* int8": _LOOP,
+        "edge/tflite-runtime int8": r"Div only supports",
     },
     "map-fn": {
-        "edge/* int8": _LOOP,
-    },
-    "tensor-array": {
-        "edge/* int8": _LOOP,
+        "edge/* int8": _NOISE,
     },
     "lstm": {
-        "edge/* int8": _LOOP,
-    },
-    "gru-any-length": {
-        "edge/* int8": _LOOP,
-    },
-    "gru-reset-before": {
-        "edge/* int8": _LOOP,
+        "edge/* int8": _NOISE,
     },
     "rnn-unrolled": {
         "edge/* int8": _NOISE,
     },
     "rnn-stacked": {
-        "edge/* int8": _LOOP,
-    },
-    "rnn-states": {
-        "edge/* int8": _LOOP,
-    },
-    "rnn-masked": {
-        "edge/* int8": _LOOP,
+        "edge/* int8": _NOISE,
     },
     "rnn-own-cell": {
-        "edge/* int8": _LOOP,
+        "edge/* int8": _NOISE,
     },
     "rnn-stateful": {
         "saved_model *": _RANDOM,
@@ -71,11 +54,8 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
         "edge/* float32": _RANDOM,
         "edge/* float16": _RANDOM,
         "edge/* dynamic": _RANDOM,
-        "edge/* int8": _LOOP,
+        "edge/* int8": _RANDOM,
         "browser/* *": r"AssignVariableOp",
-    },
-    "conv-lstm": {
-        "edge/* int8": _LOOP,
     },
     "scalars": {
         "edge/* int8": _NOISE,
@@ -203,10 +183,6 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
     "string-input": {
         "edge/* *": r"'tf\.StringToHashBucketFast' op is neither",
     },
-    "string-output": {
-        "edge/* *": r"'tf\.BitwiseAnd' op is neither",
-        "browser/* *": r"Bitcast",
-    },
     "text": {
         "edge/* *": r"'tf\.StringLower' op is neither",
         "browser/* *": r"StringLower",
@@ -305,9 +281,6 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
     },
     "keras2-h5": {
         "edge/* int8": _NOISE,
-    },
-    "keras2-lstm-h5": {
-        "edge/* int8": _LOOP,
     },
     "keras2-saved-model": {
         "edge/* int8": _NOISE,

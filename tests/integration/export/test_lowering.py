@@ -132,7 +132,28 @@ def _looked_up_beside_others(x: Any) -> Any:
     return tf.matmul(tf.concat([_looked_up(x), others], axis=-1), tf.constant([[1.0, 0], [0, 1], [0, 2], [1, 0]]))
 
 
+def _of_bytes(x: Any) -> Any:
+    tf = _tf()
+    left = tf.cast(tf.round(x * 20), tf.int8)
+    right = np.random.default_rng(2).integers(-128, 128, (4, 3)).astype(np.int8)
+    return tf.cast(tf.raw_ops.BatchMatMulV3(x=left, y=right, Tout=tf.int32), tf.float32) / 100
+
+
+def _best(x: Any) -> Any:
+    import keras
+
+    return _tf().cast(keras.ops.argmax(_tf().nn.relu(x) * -1.0, axis=-1), "float32")
+
+
 CASES = [
+    *(
+        case
+        for target in (Format.TFJS, Format.TFLITE)
+        for case in (
+            Case(lowering="integer_matmul", target=target, compute=_of_bytes, shape=(4,)),
+            Case(lowering="sign_bit", target=target, compute=_best, shape=(3, 5)),
+        )
+    ),
     Case(lowering="band_part", target=Format.TFJS, compute=_looking_back, shape=(5, 4)),
     Case(lowering="grouped_convolution", target=Format.TFJS, compute=_in_groups, shape=(9, 7, 4)),
     Case(lowering="conv_3d_transpose", target=Format.TFJS, compute=_unfolded, shape=(3, 3, 4, 2)),

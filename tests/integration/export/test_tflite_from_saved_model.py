@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge.runtime import EdgeProcess
 from export.lowered_saved_model import lowered
 from export.one_sample import ONE_SAMPLE
 from export.tflite_from_saved_model import tflite_from_saved_model
 from export.tflite_kept_float import SELECTIVE_PRECISIONS
+from export.tflite_loops import loops_read, without_last_outputs
 from export.tflite_signature import signature_of_tflite
 from pipeline.core.artifact import TFLITE_PRECISIONS, Artifact, Format, Precision
 from pipeline.core.errors import ConversionFailed
 from pipeline.core.signature import Tensors
-from tests.integration.exported import Exported, export, tflite
+from tests.integration.exported import Exported, artifact, export, tflite
 
 
 def operations(content: bytes) -> list[tuple[str, list[str]]]:
@@ -124,8 +126,8 @@ def test_the_same_saved_model_gives_the_same_file(
 
 def test_no_shape_is_computed_at_run_time(small_tflite: Mapping[Precision, Artifact]) -> None:
     """Keras 3's Flatten computes one, and then tflite-runtime 2.14 delegates nothing."""
-    for artifact in small_tflite.values():
-        names = {name for name, _ in operations(artifact.path.read_bytes())}
+    for made in small_tflite.values():
+        names = {name for name, _ in operations(made.path.read_bytes())}
         assert not names & {"SHAPE", "PACK", "STRIDED_SLICE"}
 
 
@@ -245,7 +247,67 @@ def test_a_recurrent_layer_becomes_a_file_for_one_sample(tmp_path: Path) -> None
     )
     assert used == (ONE_SAMPLE,)
     assert signature_of_tflite(file.read_bytes(), "serving_default", label="").inputs[0].shape == (1, 5, 3)
-    with pytest.raises(ConversionFailed, match="a model with a loop"):
+    with pytest.raises(ConversionFailed, match="takes no model with a loop"):
         tflite_from_saved_model(
-            source.path, into=file, signature=source.signature, precision=Precision.INT8, representative={"x": x}
+            source.path, into=file, signature=source.signature, precision=Precision.INT16X8, representative={"x": x}
         )
+
+
+def test_a_recurrent_layer_becomes_integers(tmp_path: Path) -> None:
+    """The last state of an LSTM is read by nobody, and TFLite's calibration ended its process with SIGSEGV on that."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((5, 3), name="x"), keras.layers.LSTM(4), keras.layers.Dense(2)])
+    x = np.random.default_rng(0).normal(size=(32, 5, 3)).astype(np.float32)
+    exported = export(model, tmp_path / "lstm", samples={"x": x}, answers={"y": model.predict(x, verbose=0)})
+    file = tmp_path / "lstm.tflite"
+    source = exported.saved_model
+    tflite_from_saved_model(
+        source.path, into=file, signature=source.signature, precision=Precision.INT8, representative={"x": x}
+    )
+    made = artifact("lstm", Format.TFLITE, Precision.INT8, file, source.signature)
+    (scratch := tmp_path / "edge").mkdir()
+    with EdgeProcess(library="litert").boot(scratch) as session, session.load(made, "") as runner:
+        got = runner.run({"x": x}, batch_size=7).outputs["y"]
+    want = exported.answers["y"]
+    assert 10 * np.log10(np.square(want).sum() / np.square(got - want).sum()) > 20
+
+
+def test_a_loop_within_a_loop_is_refused_before_it_ends_the_process() -> None:
+    """Its results cannot be made outputs; a run would lose its converting process, and say SIGSEGV."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    operation = schema.OperatorT()
+    operation.opcodeIndex, operation.inputs, operation.outputs = 0, [0], [1]
+    graphs = [schema.SubGraphT(), schema.SubGraphT()]
+    for graph, operations in zip(graphs, ([], [operation]), strict=True):
+        graph.tensors, graph.inputs, graph.outputs, graph.operators = [], [0], [0], operations
+    with pytest.raises(ValueError, match="loop within a loop"):
+        loops_read(_packed(graphs, schema))
+
+
+def test_only_what_nobody_reads_of_a_loop_becomes_an_output() -> None:
+    """What is read already would become an output twice, and stay one when the last outputs are taken off again."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    operation = schema.OperatorT()
+    operation.opcodeIndex, operation.inputs, operation.outputs = 0, [0], [1, 2, 3]
+    graph = schema.SubGraphT()
+    graph.tensors, graph.inputs, graph.outputs, graph.operators = [], [0], [2], [operation]
+    read, further = loops_read(_packed([graph], schema))
+    assert list(schema.Model.GetRootAs(read, 0).Subgraphs(0).OutputsAsNumpy()) == [2, 1, 3]
+    assert list(schema.Model.GetRootAs(without_last_outputs(read, further), 0).Subgraphs(0).OutputsAsNumpy()) == [2]
+
+
+def _packed(graphs: list[Any], schema: Any) -> bytes:
+    """A file with these subgraphs, whose only operation is WHILE."""
+    import flatbuffers
+
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.WHILE
+    model = schema.ModelT()
+    model.version, model.operatorCodes, model.subgraphs, model.buffers = 3, [code], graphs, []
+    builder = flatbuffers.Builder(256)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
