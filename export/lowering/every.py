@@ -19,6 +19,7 @@ from export.lowering.inlining import INLINING
 from export.lowering.integer_matmul import INTEGER_MATMUL
 from export.lowering.lookup import LOOKUP
 from export.lowering.lowering import Lowering
+from export.lowering.matrix_diag import MATRIX_DIAG
 from export.lowering.max_pool_3d import MAX_POOL_3D
 from export.lowering.roll import ROLL
 from export.lowering.scatter_add import SCATTER_ADD
@@ -44,6 +45,7 @@ LOWERINGS: tuple[Lowering, ...] = (
     MAX_POOL_3D,
     BINCOUNT,
     BAND_PART,
+    MATRIX_DIAG,
     SOFTSIGN,
     CUMPROD,
     SCATTER_ADD,

@@ -74,6 +74,15 @@ def _xlogy(x: Any) -> Any:
     return tf.math.xlogy(tf.nn.relu(x), 2 + x * x) + tf.math.xdivy(tf.nn.relu(x), x)
 
 
+def _patches(x: Any) -> Any:
+    import keras
+
+    tf = _tf()
+    patches = keras.ops.image.extract_patches(x, size=2)
+    spread = tf.linalg.diag(x[:, :, 0, 0])
+    return tf.concat([tf.reshape(patches, (-1, 32)), tf.reshape(spread, (-1, 16))], axis=1)
+
+
 def _looking_back(x: Any) -> Any:
     tf = _tf()
     seen = tf.linalg.band_part(tf.ones((5, 5), "bool"), -1, 0)
@@ -154,6 +163,7 @@ CASES = [
             Case(lowering="sign_bit", target=target, compute=_best, shape=(3, 5)),
         )
     ),
+    Case(lowering="matrix_diag", target=Format.TFJS, compute=_patches, shape=(4, 4, 2)),
     Case(lowering="band_part", target=Format.TFJS, compute=_looking_back, shape=(5, 4)),
     Case(lowering="grouped_convolution", target=Format.TFJS, compute=_in_groups, shape=(9, 7, 4)),
     Case(lowering="conv_3d_transpose", target=Format.TFJS, compute=_unfolded, shape=(3, 3, 4, 2)),
