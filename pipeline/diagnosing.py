@@ -171,6 +171,7 @@ class _Search:
             classes=() if scores is None else tuple(scores["classes"]),
             earlier=self._earlier_answers,
             repeats=asked_again(row),
+            failing=_failing(row),
         )
 
     @property
@@ -230,6 +231,12 @@ def _within_precision(row: Row) -> Diagnosis | None:
         "classes lie closer together than that"
     )
     return Diagnosis(cause="within_precision", sentence=sentence)
+
+
+def _failing(row: Row) -> frozenset[str]:
+    """The outputs with findings of their own."""
+    batches = () if row.comparison is None else row.comparison.batches
+    return frozenset(one.output for batch in batches for one in batch.outputs if one.findings)
 
 
 def _alike(case: Case, other: Case) -> bool:

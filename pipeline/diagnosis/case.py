@@ -24,7 +24,8 @@ class Case:
 
     `answers` has an entry a batch size, each with one row a sample, and at least one of them; `want` is the
     reference's. `earlier` holds the answers of other trainings to the same inputs, by what they are called.
-    `classes` name the last axis of `scores_output`. `repeats` is what asking again has found.
+    `classes` name the last axis of `scores_output`. `repeats` is what asking again has found. `failing` are the outputs
+    that the verdict finds fault with, none where that is not known.
     """
 
     inputs: Tensors
@@ -35,6 +36,7 @@ class Case:
     classes: tuple[str, ...] = ()
     earlier: Mapping[str, Tensors] = field(default_factory=dict)
     repeats: tuple[Finding, ...] = ()
+    failing: frozenset[str] = frozenset()
 
     @cached_property
     def batch_size(self) -> int:
@@ -53,8 +55,12 @@ class Case:
 
     @cached_property
     def differing(self) -> tuple[str, ...]:
-        """The outputs that are further off than allowed, the worst first; all of them when none is."""
-        found = self.distances_at(self.batch_size)
+        """The outputs that are further off than allowed, the worst first; all that fail when none is.
+
+        One that hardly varies may seem far off by its own variation, and is none of those that the verdict names.
+        """
+        every = self.distances_at(self.batch_size)
+        found = {name: distance for name, distance in every.items() if name in self.failing} or every
         beyond = [name for name in found if found[name] > self.allowed[name]]
         return tuple(sorted(beyond or found, key=lambda name: -found[name]))
 

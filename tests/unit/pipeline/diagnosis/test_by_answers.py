@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -115,6 +116,19 @@ def test_one_sample_that_is_wrong_is_no_line_through_all(row: int) -> None:
     got = SCORES + np.float32(7e-10)
     got[row] = np.roll(SCORES[row], 1)
     assert cause_of(SCORES[:22], got[:22]) == UNKNOWN
+
+
+def test_no_cause_is_taken_from_an_output_that_does_not_fail() -> None:
+    """An int8 model that failed for its picture was told that its flat code was rounded to decimals."""
+    flat = (0.5 + SCORES * np.float32(1e-3)).astype(np.float32)
+    rounded = np.round(flat, 2)
+    damaged = case({"code": flat, "scores": SCORES}, {64: {"code": rounded, "scores": SCORES + _noise()}})
+    assert diagnosed_by_answers(damaged).cause == "rounded_decimals"
+    assert diagnosed_by_answers(replace(damaged, failing=frozenset({"scores"}))).cause == UNKNOWN
+
+
+def _noise() -> Array:
+    return (np.random.default_rng(5).normal(size=SCORES.shape) * 0.05).astype(np.float32)
 
 
 def test_the_classes_that_were_swapped_are_named() -> None:
