@@ -18,6 +18,7 @@ from pipeline.parity.calibrate import Bounds, Proposal, as_text, as_toml, propos
 from pipeline.parity.comparison import RepeatFigures
 from pipeline.parity.figures import ExactFigures, Figures, NumericFigures
 from pipeline.parity.intervals import wilson
+from pipeline.parity.profile import headroom
 from pipeline.parity.report.report import Report
 from pipeline.parity.row import Row
 from pipeline.parity.status import Pass
@@ -77,6 +78,21 @@ def test_an_error_that_the_precision_does_not_explain_is_not_proposed() -> None:
     assert found.refused == (
         "the largest error (3.7e-4) is more than 3 x what the precision explains (1.0e-5): find out why first"
     )
+
+
+@pytest.mark.parametrize("precision", [Precision.FLOAT16, Precision.INT8])
+def test_the_headroom_that_refuses_is_that_of_the_precision(precision: Precision) -> None:
+    """Otherwise a range that was calibrated on a few samples would be held to what weights alone explain, or back."""
+    one = row("edge/litert", Format.TFLITE, precision, recorded(close(2**-11)))
+    observed = 0.75 * 2**-11
+
+    def refused(times: float) -> bool:
+        within = msgspec.structs.replace(one.tolerances["scores"], atol=1.0, predicted=observed / times)
+        judged = msgspec.structs.replace(one, status=Pass(), tolerances={"scores": within})
+        (found,) = proposals(report_of((judged,), np.zeros((12, 4, 4, 1), np.float32)))
+        return found.refused is not None
+
+    assert [refused(0.99 * headroom(precision)), refused(1.01 * headroom(precision))] == [False, True]
 
 
 def test_the_noise_of_the_output_itself_counts_and_no_others() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from pipeline.core.outcome import Recording, Repeat
-from pipeline.core.target import RuntimeInfo
-from pipeline.parity.record import load, save
+from pipeline.core.signature import Tensors
+from pipeline.core.target import Answers, RuntimeInfo
+from pipeline.parity.record import load, record, save
 
 
 def test_every_answer_and_every_fact_comes_back(tmp_path: Path) -> None:
@@ -39,3 +41,19 @@ def test_every_answer_and_every_fact_comes_back(tmp_path: Path) -> None:
         assert (one.kind, one.batch_size) == (other.kind, other.batch_size)
         np.testing.assert_array_equal(one.rows, other.rows, strict=True)
         np.testing.assert_array_equal(one.outputs["body/mass/kg"], other.outputs["body/mass/kg"], strict=True)
+
+
+class Timed:
+    """Answers with its input; a call takes 8, 2 and 3 milliseconds in turn."""
+
+    info = RuntimeInfo(runtime="timed", version="1")
+
+    def run(self, samples: Tensors, *, batch_size: int) -> Answers:
+        calls = -(-len(samples["x"]) // batch_size)
+        return Answers(outputs=dict(samples), call_seconds=np.resize([0.008, 0.002, 0.003], calls))
+
+
+def test_the_time_of_a_sample_is_the_median_call_over_the_batch_size() -> None:
+    """Otherwise the report would compare targets by seconds a call, or by the first call, which compiles."""
+    recording = record(Timed(), {"x": np.arange(12)}, batch_sizes=(1, 4))
+    assert recording.milliseconds_per_sample == pytest.approx({1: 3.0, 4: 0.75})

@@ -173,6 +173,11 @@ def test_paired_figures_are_those_of_the_counts_over_all_chunks(compared: Compar
     never = scores_of(compared(want, got, labels=np.full(8, 2), scores=True, within=loose)).paired
     assert never is not None
     assert (never.both_wrong, never.kept, never.kept_interval) == (8, None, None)
+    # The target alone is right three times: there is nothing that could be kept.
+    labels = np.array([2, 2, 2, 1, 1, 2, 0, 2])
+    gained = scores_of(compared(want, got, labels=labels, scores=True, within=loose)).paired
+    assert gained is not None
+    assert (gained.only_target, gained.both_wrong, gained.kept, gained.kept_interval) == (3, 5, None, None)
 
 
 def test_scores_of_two_classes_have_no_top_k_and_logits_no_divergence(compared: Compared, loose: Tolerance) -> None:
