@@ -39,7 +39,7 @@ def test_an_experiment_that_does_not_end_is_stopped(tmp_path: Path, monkeypatch:
         )
         assert search._in_worker(20.0, _BY_ANSWERS, _find).cause == "input_scale"
         started = time.monotonic()
-        stopped = search._in_worker(0.5, _BY_ANSWERS, _never)
+        stopped = search._in_worker(diagnosing._LEAST_SECONDS, _BY_ANSWERS, _never)
         assert time.monotonic() - started < 60
         assert (stopped.cause, stopped.tried) == (UNKNOWN, 7)
         assert "no known cause fits; the experiments were stopped: one of them took more than" in stopped.sentence
