@@ -70,9 +70,12 @@ def _keras(adopted: Adopted, found: KerasFound, samples: Sequence[TensorSpec]) -
         )
     interface = interface_of(found.model, samples=samples)
 
+    # As `predict` runs it. Layer by layer some answer otherwise: Keras's Resizing rounds what was given as integers.
+    traced = tf.function(interface.call, autograph=False, reduce_retracing=True)
+
     def answer(batch: Tensors) -> dict[str, NDArray[Any]]:
         tensors = {spec.name: tf.constant(batch[spec.name], dtype=spec.dtype) for spec in interface.inputs}
-        return {name: _as_array(tensor) for name, tensor in interface.call(tensors).items()}
+        return {name: _as_array(tensor) for name, tensor in traced(tensors).items()}
 
     def write(folder: Path, warmup: Tensors, input_checks: bool) -> Signature:  # noqa: FBT001  # see Foreign
         specs = {

@@ -65,6 +65,11 @@ def noisy():
     return keras.Model(x, {"noise": Noise()(x), "dense": layers.Dense(2)(x)})
 
 
+def resized():
+    photo = keras.Input((8, 8, 3), dtype="uint8", name="photo")
+    return keras.Model(photo, layers.Flatten(name="pixels")(layers.Resizing(5, 5)(photo)))
+
+
 def among_others():
     x = keras.Input((4,), name="x")
     return keras.Model(x, x - keras.ops.mean(x, axis=0, keepdims=True))

@@ -98,6 +98,14 @@ def test_samples_say_what_a_model_of_several_arguments_takes(tmp_path: Path) -> 
     assert not facts["notes"]
 
 
+def test_the_answers_are_those_of_predict(tmp_path: Path) -> None:
+    """Called layer by layer, Keras's Resizing rounds to the input's integers: every target would be found wrong."""
+    taken("builders.py:resized", tmp_path)
+    pixels = load_golden(tmp_path / GOLDEN_FILE).reference["pixels"]
+    assert pixels.dtype == np.float32
+    assert np.abs(pixels - np.round(pixels)).max() > 0.1
+
+
 def test_a_fixed_batch_is_kept_and_said(tmp_path: Path) -> None:
     facts = taken("builders.py:fixed", tmp_path, count=5)
     assert facts["test_samples"] == 8
