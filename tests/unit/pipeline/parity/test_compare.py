@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -174,3 +175,13 @@ def test_classes_of_what_is_not_finite_are_findings_of_their_own(
         ("NaN", (1,)),
         ("+inf", (4,)),
     ]
+
+
+def test_the_time_of_a_sample_stands_beside_its_batch_size(
+    signature: Signature, tolerance: Tolerance, recording: Record
+) -> None:
+    """Otherwise the report would show no time, or that of another batch size."""
+    recorded = replace(recording({1: reference(), 4: reference()}), milliseconds_per_sample={1: 0.5, 4: 0.125})
+    tolerances = dict.fromkeys(signature.output_names, tolerance)
+    comparison = compare_recording(reference(), recorded, signature=signature, tolerances=tolerances)
+    assert [(one.batch_size, one.milliseconds_per_sample) for one in comparison.batches] == [(1, 0.5), (4, 0.125)]

@@ -185,9 +185,17 @@ def test_quantiles_are_never_too_low_and_at_most_a_64th_too_high(compared: Compa
 
 def test_a_loose_gate_is_noted_on_a_pass_and_equality_is_not(compared: Compared) -> None:
     """Otherwise nobody would learn that the gate would not notice most faults."""
-    loose = compared(ramp(), ramp() + np.float32(1e-5)).loose
-    assert loose is not None
-    assert loose.startswith("loose gate: ")
+    want = np.arange(-4.0, 4.0).reshape(4, 2)
+    off = want.copy()
+    off[2, 0] += 1e-5  # where the reference is 0, so that atol alone counts
+    assert (
+        compared(want, off).loose == "loose gate: 100 x what was observed; atol 1e-5 with rtol 0.001 would have passed"
+    )
+    off = want.copy()
+    off[3, 1] += 1e-4  # where it is 3, and 0.004 is allowed
+    assert compared(want, off).loose == "loose gate: 40 x what was observed; rtol 0.001 alone would have passed"
+    off[3, 1] = want[3, 1] + 6e-4
+    assert compared(want, off).loose is None
     assert compared(ramp(), ramp()).loose is None
     assert compared(ramp(), ramp() + np.float32(9e-4)).loose is None
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -263,6 +264,19 @@ def test_the_place_of_a_change_is_that_of_the_sample_and_the_counts_are_over_all
         output="y", changed=2, asked=4, place=(4, 1), right_first=True,
         want=float(first[4, 1]), first=float(first[4, 1]), later=float(later[2, 1]),
     )  # fmt: skip
+
+
+def test_two_outputs_that_are_not_repeated_are_two_findings() -> None:
+    """Otherwise a user would mend one and learn of the other in the next run."""
+    first = SAMPLES * 2
+    line = figures(first, ("again", np.array([0]), first[:1] + WRONG))
+    (finding,) = line.findings
+    assert isinstance(finding, NotRepeated)
+    other = msgspec.structs.replace(line, output="z", findings=(msgspec.structs.replace(finding, output="z"),))
+    whole = compared(Fake())
+    status = status_of(msgspec.structs.replace(whole, repeats=(line, other)))
+    assert isinstance(status, Fail)
+    assert [one.finding.output for one in status.findings if isinstance(one.finding, NotRepeated)] == ["y", "z"]
 
 
 def test_repeats_are_kept_with_the_recording(tmp_path: Path) -> None:

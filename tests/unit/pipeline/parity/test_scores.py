@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import msgspec
@@ -9,9 +10,10 @@ import numpy as np
 import pytest
 
 from pipeline.parity.comparison import OutputComparison
-from pipeline.parity.figures import Flip, PairedAccuracy, ScoreFigures
+from pipeline.parity.figures import Agreement, Flip, PairedAccuracy, ScoreFigures
 from pipeline.parity.findings import AccuracyDropped, Top1TooLow
-from pipeline.parity.intervals import mcnemar, paired_difference, paired_ratio
+from pipeline.parity.intervals import mcnemar, paired_difference, paired_ratio, wilson
+from pipeline.parity.scores import every_flip
 from pipeline.parity.tolerances import Tolerance
 
 Compared = Callable[..., OutputComparison]
@@ -50,6 +52,33 @@ def test_every_flip_is_listed_with_its_margin_and_near_ties_apart(compared: Comp
         ),
         "scores: accuracy 50.00 %, at least 100.00 % asked (the reference's 100.00 %, of which 0.00 % may be lost)",
     ]
+
+
+def test_the_clearest_flips_come_first_and_those_of_no_class_before_them(compared: Compared, loose: Tolerance) -> None:
+    """Otherwise the twenty that are listed would be those that matter least."""
+    want = np.array([[0.5, 0.4, 0.1], [0.8, 0.1, 0.1], [0.6, 0.3, 0.1]])
+    got = want[:, [1, 0, 2]]
+    got[2, 1] = np.nan
+    flips = scores_of(compared(want, got, scores=True, within=loose)).flips
+    assert [flip.place for flip in flips] == [(2,), (1,), (0,)]
+
+
+@pytest.mark.parametrize(("scores", "near"), [((100.0, 99.0, 0.0), True), ((3.0, 2.97, 1.0), False)])
+def test_a_near_tie_is_a_hundredth_of_the_range_at_most(scores: tuple[float, ...], *, near: bool) -> None:
+    """Otherwise scores far from 0 would have every flip excused."""
+    want = np.array([scores])
+    (flip,) = every_flip(want, want[:, [1, 0, 2]])
+    assert (flip.place, flip.near_tie) == ((0,), near)
+
+
+def test_as_many_flips_may_be_as_the_tolerance_says(compared: Compared, loose: Tolerance) -> None:
+    """Otherwise a bound on decisions would hold all or nothing; and where no accuracy is asked for, none is judged."""
+    got = WANT.copy()
+    got[2] = (0.6, 0.2, 0.2)
+    within = msgspec.structs.replace(loose, top1=0.75, accuracy_drop=None)
+    assert compared(WANT, got, labels=LABELS, scores=True, within=within).findings == ()
+    stricter = msgspec.structs.replace(within, top1=0.76)
+    assert [type(one) for one in compared(WANT, got, scores=True, within=stricter).findings] == [Top1TooLow]
 
 
 def test_a_near_tie_alone_does_not_fail_top1(compared: Compared, loose: Tolerance) -> None:
@@ -100,6 +129,9 @@ def test_scores_of_every_pixel_are_decisions_of_their_own(compared: Compared, lo
     comparison = compared(want, got, scores=True, within=loose)
     figures = scores_of(comparison)
     assert (figures.decisions, figures.clear_flips) == (48, 1)
+    assert figures.top_1 == Agreement(agreed=47, of=48, interval=wilson(47, 48))
+    assert figures.top_k is not None
+    assert figures.top_k.k == 4
     assert figures.flips[0].place == (1, 2, 3)
     assert isinstance(comparison.findings[0], Top1TooLow)
 
@@ -115,6 +147,7 @@ def test_a_nan_among_the_scores_is_no_best_class(compared: Compared, loose: Tole
     got[0, 0] = np.nan
     figures = scores_of(compared(WANT, got, labels=LABELS, scores=True, within=loose))
     assert (figures.clear_flips, figures.accuracy, figures.flips[0].got) == (1, 0.75, -1)
+    assert math.isnan(figures.flips[0].margin)
 
 
 def test_top_k_asks_whether_the_best_class_is_still_among_the_best(compared: Compared, loose: Tolerance) -> None:
@@ -127,6 +160,16 @@ def test_top_k_asks_whether_the_best_class_is_still_among_the_best(compared: Com
     assert top_k is not None
     # Class 1 is second now; class 2 is sixth; a NaN is no answer.
     assert (top_k.k, top_k.agreement.agreed, top_k.agreement.of) == (5, 2, 4)
+
+
+@pytest.mark.parametrize(("got", "agreed"), [((0.9, 0.0, 0.05), 1), ((0.0, 0.9, 0.05), 0)])
+def test_the_first_class_is_looked_for_among_the_best_as_well(
+    compared: Compared, loose: Tolerance, got: tuple[float, ...], agreed: int
+) -> None:
+    """Otherwise the rank of the second class would be told as that of the first."""
+    top_k = scores_of(compared(np.array([[0.9, 0.06, 0.04]]), np.array([got]), scores=True, within=loose)).top_k
+    assert top_k is not None
+    assert top_k.agreement == Agreement(agreed=agreed, of=1, interval=wilson(agreed, 1))
 
 
 def test_of_equal_scores_the_lower_class_counts_as_the_better_one(compared: Compared, loose: Tolerance) -> None:
@@ -175,7 +218,7 @@ def test_paired_figures_are_those_of_the_counts_over_all_chunks(compared: Compar
     assert (never.both_wrong, never.kept, never.kept_interval) == (8, None, None)
     # The target alone is right three times: there is nothing that could be kept.
     labels = np.array([2, 2, 2, 1, 1, 2, 0, 2])
-    gained = scores_of(compared(want, got, labels=labels, scores=True, within=loose)).paired
+    gained = scores_of(compared(want, got, labels=labels, scores=True, within=loose, chunks=(3, 1))).paired
     assert gained is not None
     assert (gained.only_target, gained.both_wrong, gained.kept, gained.kept_interval) == (3, 5, None, None)
 

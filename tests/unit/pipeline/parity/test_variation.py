@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from pipeline.parity.comparison import BatchComparison, Comparison, OutputComparison, status_of
 from pipeline.parity.status import Fail, Inconclusive, Pass
 from pipeline.parity.tolerances import Tolerance
+from pipeline.parity.variation import VariationTally
 
 Compared = Callable[..., OutputComparison]
 
@@ -78,6 +80,27 @@ def test_the_same_variation_is_conclusive_once_the_tolerance_is_below_it(
     assert statused(compared(want, want, within=tight)) == Pass()
 
 
+@pytest.mark.parametrize(
+    ("mean", "floor_db", "tells"),
+    [
+        # Of -1 and 1 the best constant, 0, is as large as the noise: 0 dB; 6.02 dB below the floor is clear.
+        (0.0, 20 * math.log10(2), True),
+        (0.0, 6.0, False),
+        # Of 99 ** 0.5 - 1 and 99 ** 0.5 + 1 it has 20 dB.
+        (math.sqrt(99), 27.0, True),
+        (math.sqrt(99), 25.0, False),
+    ],
+)
+def test_a_floor_of_the_noise_tells_where_a_constant_answer_is_6_db_below_it(
+    tolerance: Tolerance, *, mean: float, floor_db: float, tells: bool
+) -> None:
+    """Otherwise the floor of a quantized model would call anything told apart, or nothing."""
+    tally = VariationTally()
+    tally.add(np.array([[mean - 1], [mean + 1]]))
+    within = msgspec.structs.replace(tolerance, atol=10.0, rtol=0.0, sqnr_db=floor_db)
+    assert (tally.vacuous(within, rmse=0.0) is None) == tells
+
+
 def test_one_sample_shows_nothing_of_the_input(compared: Compared) -> None:
     """Otherwise a single sample would prove agreement."""
     comparison = compared(np.ones((1, 3)), np.ones((1, 3)))
@@ -117,6 +140,22 @@ def test_one_vacuous_output_spoils_a_pass_and_a_finding_outweighs_it(compared: C
     fine, doubtful, wrong = compared(varied, varied), compared(constant, constant), compared(varied, -varied)
     assert isinstance(statused(fine, doubtful), Inconclusive)
     assert isinstance(statused(fine, doubtful, wrong), Fail)
+
+
+def test_a_doubt_at_one_batch_size_stays_whatever_the_next_one_says_and_all_are_named(compared: Compared) -> None:
+    """Otherwise the last batch size would decide alone."""
+    varied, constant = np.arange(20.0).reshape(20, 1), np.ones((20, 1))
+    fine, doubtful = compared(varied, varied), compared(constant, constant)
+    other = msgspec.structs.replace(doubtful, output="boxes", vacuous="nothing to see")
+    status = status_of(
+        Comparison(
+            batches=(
+                BatchComparison(batch_size=1, findings=(), outputs=(doubtful, other)),
+                BatchComparison(batch_size=4, findings=(), outputs=(fine,)),
+            )
+        )
+    )
+    assert status == Inconclusive(reason=f"scores: {doubtful.vacuous}; boxes: nothing to see")
 
 
 def test_nothing_finite_is_inconclusive(compared: Compared) -> None:
