@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.parity.exact import ExactTally
+from pipeline.parity.exact import ExactTally, scalar
 from pipeline.parity.figures import ExactFigures
 from pipeline.parity.findings import (
     NotEqual,
@@ -96,3 +96,24 @@ def test_labels_that_never_vary_prove_nothing(compared: Compared) -> None:
         "the reference gives the same answer to every sample, so a target that ignores its input agrees, too"
     )
     assert (comparison.samples, comparison.figures) == (4, ExactFigures(elements=4, mismatches=0, varies=False))
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (np.float32(0.5), 0.5),
+        (np.float64(0.0), 0.0),
+        (np.float32(np.nan), "NaN"),
+        (np.float32(np.inf), "Infinity"),
+        (np.float16(-np.inf), "-Infinity"),
+        (np.int8(-3), -3),
+        (np.bool_(True), True),  # noqa: FBT003  # the value itself
+        (np.complex64(1 + 2j), "(1+2j)"),
+        (b"Z\xfcrich", "Z\\xfcrich"),
+        ("Zürich".encode(), "Zürich"),
+    ],
+)
+def test_each_kind_of_element_is_shown_as_json_knows_it(value: Any, shown: Any) -> None:
+    """Otherwise a report could not be written, or would show infinity as NaN."""
+    found = scalar(value)
+    assert (type(found), found) == (type(shown), shown)

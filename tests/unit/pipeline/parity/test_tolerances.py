@@ -151,3 +151,22 @@ def test_the_page_about_tolerances_shows_the_table(repository: Path) -> None:
         ]
         for key, tolerance in TABLE.items()
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "must_be"),
+    [
+        ("atol", -1.0, "0 or more, and finite"),
+        ("top1", 1.5, "between 0 and 1"),
+        ("sqnr_db", float("inf"), "finite"),
+    ],
+)
+def test_what_is_refused_is_named_with_what_it_may_be(name: str, value: float, must_be: str) -> None:
+    """Otherwise a user would have to look up what a bound may be."""
+    bounds: dict[str, Any] = {"atol": 1e-3, "rtol": 1e-3, name: value}
+    with pytest.raises(UsageError) as refused:
+        Tolerance(**bounds, reason="for the test", source="the test")
+    assert (str(refused.value), refused.value.hint) == (
+        f"a tolerance's {name} cannot be {value}",
+        f"make it {must_be}",
+    )

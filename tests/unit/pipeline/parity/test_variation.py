@@ -62,9 +62,10 @@ def test_a_small_variation_around_a_large_offset_is_inconclusive(compared: Compa
     assert isinstance(statused(compared(want, want)), Inconclusive)
 
 
-def test_what_rtol_allows_is_taken_at_the_largest_answer(compared: Compared, tolerance: Tolerance) -> None:
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_rtol_allows_is_taken_at_the_largest_answer(compared: Compared, tolerance: Tolerance, sign: int) -> None:
     """Otherwise a constant answer that passes at the far end would count as told apart."""
-    want = np.linspace(900.0, 1000.0, 50).reshape(50, 1)
+    want = sign * np.linspace(900.0, 1000.0, 50).reshape(50, 1)
     within = msgspec.structs.replace(tolerance, atol=0.0, rtol=0.0265)
     assert isinstance(statused(compared(want, want, within=within)), Inconclusive)
     narrower = msgspec.structs.replace(within, rtol=0.0245)
@@ -115,6 +116,26 @@ def test_differences_as_large_as_the_variation_are_inconclusive(compared: Compar
     comparison = compared(want, want + 15.0, within=loose)
     assert comparison.vacuous is not None
     assert comparison.vacuous.startswith("the differences (RMSE 15) are as large as the variation")
+
+
+@pytest.mark.parametrize(
+    ("values", "atol", "rmse", "tells"),
+    [
+        ((-1.0, 1.0), 0.5, 0.0, True),  # twice what is allowed
+        ((-1.0, 1.0), 0.51, 0.0, False),
+        ((-1.0, 1.0), 0.1, 0.5, True),  # twice the differences
+        ((-1.0, 1.0), 0.1, 0.51, False),
+        ((1.0, 1.0), 0.0, 0.0, False),  # nothing is allowed, and nothing varies
+    ],
+)
+def test_twice_as_large_is_clearly_above(
+    tolerance: Tolerance, *, values: tuple[float, ...], atol: float, rmse: float, tells: bool
+) -> None:
+    """Otherwise what is said to be conclusive would mean something else at the edge."""
+    tally = VariationTally()
+    tally.add(np.array(values)[:, np.newaxis])
+    within = msgspec.structs.replace(tolerance, atol=atol, rtol=0.0, sqnr_db=None)
+    assert (tally.vacuous(within, rmse=rmse) is None) == tells
 
 
 def test_a_constant_integer_output_is_inconclusive(compared: Compared) -> None:

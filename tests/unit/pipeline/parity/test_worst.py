@@ -53,3 +53,30 @@ def test_of_a_large_exact_answer_only_differences_are_kept(compared: Compared) -
     changed[1, 5] = "other"
     sample = compared(text, changed).worst_samples[0]
     assert [(answer.place, answer.want, answer.got) for answer in sample.answers] == [((5,), "1005", "other")]
+
+
+def test_sixteen_elements_are_a_small_answer_of_any_kind(compared: Compared) -> None:
+    """Otherwise what surrounds a changed word would be missing where there is room for it."""
+    want = np.arange(32).reshape(2, 16).astype(str)
+    got = want.copy()
+    got[0, 5] = "other"
+    sample = compared(want, got).worst_samples[0]
+    assert sample.complete
+    assert [answer.place for answer in sample.answers] == [(at,) for at in range(16)]
+
+
+def test_of_a_large_mask_only_differences_are_kept(compared: Compared) -> None:
+    """Otherwise fourteen places that agree would stand around the two that do not."""
+    want = np.zeros((2, 1000), bool)
+    want[1] = True
+    got = want.copy()
+    got[0, [17, 400]] = True
+    assert [answer.place for answer in compared(want, got).worst_samples[0].answers] == [(17,), (400,)]
+
+
+def test_of_places_that_are_equally_wrong_the_last_are_kept_in_every_run(compared: Compared) -> None:
+    """Otherwise two reports of the same answers would differ."""
+    want = np.tile(np.arange(1000) % 2, (2, 1)).astype(np.float64)
+    places = [answer.place[0] for answer in compared(want, want + 1).worst_samples[0].answers]
+    # The last ones by difference, and the last odd ones by value.
+    assert places == sorted({*range(990, 1000), *range(979, 990, 2)})
