@@ -12,6 +12,7 @@ from pipeline.parity.figures import ErrorQuantile, Histogram
 # A float64's exponent and first six bits of fraction name its bin: 64 bins an octave, so an edge is at most 1/64 away.
 _SHIFT = 52 - 6
 _BINS = 2048 << 6
+_INFINITE = 2047 << 6
 # The biased exponent of 1.0.
 _FIRST_OCTAVE = 1023
 _PER_DECADE = 4
@@ -73,4 +74,5 @@ class ErrorSizes:
 
 
 def _edge(index: int) -> float:
-    return float(np.array(index << _SHIFT, dtype=np.int64).view(np.float64)) if index < _BINS else math.inf
+    # Past the bin of infinity lie the NaNs, which are no edge.
+    return float(np.array(min(index, _INFINITE) << _SHIFT, dtype=np.int64).view(np.float64))

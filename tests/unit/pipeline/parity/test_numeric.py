@@ -200,6 +200,27 @@ def test_a_loose_gate_is_noted_on_a_pass_and_equality_is_not(compared: Compared)
     assert compared(ramp(), ramp() + np.float32(9e-4)).loose is None
 
 
+def test_where_nothing_is_allowed_any_error_is_infinitely_too_large(compared: Compared, tolerance: Tolerance) -> None:
+    """Otherwise a bound of 0 would pass what it forbids, or forbid what is equal."""
+    want = ramp()
+    want[:, 0] = 0
+    within = msgspec.structs.replace(tolerance, atol=0.0)
+    assert numeric(compared(want, want, within=within)).tolerance_used == 0.0
+    got = want.copy()
+    got[2, 0] = 0.5
+    assert numeric(compared(want, got, within=within)).tolerance_used == np.inf
+
+
+def test_the_place_of_a_complex_number_ends_with_its_part(compared: Compared) -> None:
+    """Otherwise one would look at another element than the one that differs."""
+    want = (ramp() + 1j * ramp()).astype(np.complex64)
+    got = want.copy()
+    got[5, 1] += 2j
+    worst = numeric(compared(want, got)).worst
+    assert worst is not None
+    assert worst.place == (5, 1, 1)
+
+
 def test_memory_does_not_grow_with_the_samples(tolerance: Tolerance) -> None:
     """Otherwise a large test split would not fit on a small machine."""
     want = np.random.default_rng(0).random((500, 1000), dtype=np.float32)

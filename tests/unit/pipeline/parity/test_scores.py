@@ -76,9 +76,12 @@ def test_as_many_flips_may_be_as_the_tolerance_says(compared: Compared, loose: T
     got = WANT.copy()
     got[2] = (0.6, 0.2, 0.2)
     within = msgspec.structs.replace(loose, top1=0.75, accuracy_drop=None)
-    assert compared(WANT, got, labels=LABELS, scores=True, within=within).findings == ()
-    stricter = msgspec.structs.replace(within, top1=0.76)
-    assert [type(one) for one in compared(WANT, got, scores=True, within=stricter).findings] == [Top1TooLow]
+    passing = compared(WANT, got, labels=LABELS, scores=True, within=within)
+    assert (passing.samples, passing.findings) == (4, ())
+    failing = compared(WANT, got, scores=True, within=msgspec.structs.replace(within, top1=0.76))
+    assert [type(one) for one in failing.findings] == [Top1TooLow]
+    # A gate that noticed something is not called loose.
+    assert (passing.loose is None, failing.loose is None) == (False, True)
 
 
 def test_a_near_tie_alone_does_not_fail_top1(compared: Compared, loose: Tolerance) -> None:

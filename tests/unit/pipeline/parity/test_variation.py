@@ -97,7 +97,8 @@ def test_a_floor_of_the_noise_tells_where_a_constant_answer_is_6_db_below_it(
 ) -> None:
     """Otherwise the floor of a quantized model would call anything told apart, or nothing."""
     tally = VariationTally()
-    tally.add(np.array([[mean - 1], [mean + 1]]))
+    for answer in (mean - 1, mean + 1):
+        tally.add(np.array([[answer]]))
     within = msgspec.structs.replace(tolerance, atol=10.0, rtol=0.0, sqnr_db=floor_db)
     assert (tally.vacuous(within, rmse=0.0) is None) == tells
 
@@ -136,6 +137,24 @@ def test_twice_as_large_is_clearly_above(
     tally.add(np.array(values)[:, np.newaxis])
     within = msgspec.structs.replace(tolerance, atol=atol, rtol=0.0, sqnr_db=None)
     assert (tally.vacuous(within, rmse=rmse) is None) == tells
+
+
+def test_the_variation_is_that_of_each_element_over_all_blocks() -> None:
+    """Otherwise the figure, and with it the doubt, would depend on how the samples are split."""
+    want = np.random.default_rng(3).normal(5, 2, (9, 4)) * [1, 2, 3, 0]
+    tally = VariationTally()
+    for block in (want[:2], want[2:6], want[6:]):
+        tally.add(block)
+    assert tally.variation == pytest.approx(math.sqrt(want.var(axis=0).mean()))
+
+
+@pytest.mark.parametrize("far", [997.0, 1003.0])
+def test_each_element_is_held_to_its_own_range(tolerance: Tolerance, far: float) -> None:
+    """Otherwise an element that never varies would borrow the range of another."""
+    tally = VariationTally()
+    tally.add(np.array([[1000.0, 0.0], [far, 0.0]]))
+    within = msgspec.structs.replace(tolerance, atol=0.1, rtol=1e-3, sqnr_db=None)
+    assert tally.vacuous(within, rmse=0.0) is not None
 
 
 def test_a_constant_integer_output_is_inconclusive(compared: Compared) -> None:
