@@ -9,7 +9,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
@@ -29,24 +29,39 @@ def alone(store: Path, model: str, *, wait: bool, observer: Observer) -> Iterato
     Not to be nested. Raises EnvironmentProblem, which names the other process, when it is not to wait.
     """
     place = store / f"{model}.lock"
-    with disk_problems_named(store):
-        store.mkdir(parents=True, exist_ok=True)
-        file = place.open("a+b", buffering=0)
-    with file:
-        if not _taken(file):
-            if not wait:
-                raise EnvironmentProblem(
-                    f"{_other(file)} is using {model} in {store}",
-                    hint="wait for it, as happens without --no-wait; or give this one another `store.path`",
-                )
-            _wait(file, model, observer)
+    made = not store.exists()
+    with _taken_at(place, model, wait=wait, observer=observer) as file:
         file.truncate(0)
         file.write(f"{os.getpid()} {time.strftime('%H:%M:%S')}".encode())
         try:
             yield
         finally:
-            # Emptied, not removed: whoever waits has this very file open.
             file.truncate(0)
+            if made and [one.name for one in store.iterdir()] == [place.name]:
+                # Refused before anything was made.
+                place.unlink()
+                with suppress(OSError):
+                    store.rmdir()
+
+
+@contextmanager
+def _taken_at(place: Path, model: str, *, wait: bool, observer: Observer) -> Iterator[FileIO]:
+    """The file at that place, locked. One that was removed while this waited for it locks nobody out."""
+    while True:
+        with disk_problems_named(place.parent):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            file = place.open("a+b", buffering=0)
+        with file:
+            if not _taken(file):
+                if not wait:
+                    raise EnvironmentProblem(
+                        f"{_other(file)} is using {model} in {place.parent}",
+                        hint="wait for it, as happens without --no-wait; or give this one another `store.path`",
+                    )
+                _wait(file, model, observer)
+            if place.exists() and os.path.samestat(os.fstat(file.fileno()), place.stat()):
+                yield file
+                return
 
 
 def _wait(file: FileIO, model: str, observer: Observer) -> None:

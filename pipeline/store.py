@@ -143,11 +143,15 @@ class Store:
 
         Other models are left alone: another run may be making them just now.
         """
+        self.clear_aside(model)
         for stage in (self.root / model).glob("*/"):
-            for aside in stage.glob(f"{_ASIDE_PREFIX}*"):
-                shutil.rmtree(aside, ignore_errors=True)
             for old in self.newest(stage.parent.name, stage.name)[keep:]:
                 shutil.rmtree(old, ignore_errors=True)
+
+    def clear_aside(self, model: str) -> None:
+        """Remove what is half made of the model. Nobody may be making anything of it."""
+        for aside in (self.root / model).glob(f"*/{_ASIDE_PREFIX}*"):
+            shutil.rmtree(aside, ignore_errors=True)
 
     def _place(self, recipe: Recipe) -> Path:
         return self.root / recipe.model / recipe.stage / recipe.key

@@ -117,7 +117,7 @@ def run_steps(job: Job, *, observer: Observer, shared: Standing | None = None) -
     store = Store(root=job.config.store_path)
     logs = store.root / job.file.name / "logs"
     own = workers(logs=logs, observer=observer) if shared is None else nullcontext(shared.workers)
-    with own as crew:
+    with _nothing_half_made(store, job.file.name), own as crew:
         chosen: list[Cell] = []
         if job.until == "record":
             places = chosen_targets(targets(job.config, job.file.name, crew, observer), job.only)
@@ -149,6 +149,16 @@ def run_steps(job: Job, *, observer: Observer, shared: Standing | None = None) -
         seconds=time.perf_counter() - started,
         made=tuple(step.name for step in surveyed.to_make),
     )
+
+
+@contextmanager
+def _nothing_half_made(store: Store, model: str) -> Iterator[None]:
+    """Clear away what a failed run leaves: its threads may be interrupted amid clearing away themselves."""
+    try:
+        yield
+    except BaseException:
+        store.clear_aside(model)
+        raise
 
 
 def _wanted(steps: Sequence[Step], job: Job, chosen: Sequence[Cell]) -> list[Step]:

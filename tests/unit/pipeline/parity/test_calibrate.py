@@ -92,7 +92,10 @@ def test_the_headroom_that_refuses_is_that_of_the_precision(precision: Precision
         (found,) = proposals(report_of((judged,), np.zeros((12, 4, 4, 1), np.float32)))
         return found.refused is not None
 
-    assert [refused(0.99 * headroom(precision)), refused(1.01 * headroom(precision))] == [False, True]
+    assert [refused(0.99 * headroom(precision)), refused(1.01 * headroom(precision))] == [
+        False,
+        True,
+    ]
 
 
 def test_the_noise_of_the_output_itself_counts_and_no_others() -> None:

@@ -59,7 +59,7 @@ def test_the_references_own_noise_is_a_floor() -> None:
         line_of(Format.TFLITE, Precision.FLOAT32), Format.TFLITE, Precision.FLOAT32, "scores", profile(1e-9, noise=1e-5)
     )
     assert found is not None
-    assert found.atol == pytest.approx(3e-5, rel=0.05)
+    assert found.atol == pytest.approx(2e-5, rel=0.05)
 
 
 @pytest.mark.parametrize(("dtype", "ulp"), [("float32", 2.0**-23), ("float16", 2.0**-10), ("bfloat16", 2.0**-7)])
@@ -126,10 +126,13 @@ def moved_by(
     return OutputProfile(dtype=dtype, magnitude=magnitude, noise=noise, moved=moved)
 
 
-def test_what_is_calibrated_on_other_samples_is_given_more() -> None:
-    """Otherwise sound int8 files would fail on samples beyond their ranges (docs/tolerances.md has up to 3.1)."""
+def test_what_is_calibrated_on_other_samples_is_given_more_and_float32_less() -> None:
+    """Otherwise sound int8 files would fail on samples beyond their ranges (docs/tolerances.md has up to 3.1), and a
+    float32 gate would be ten times looser than what is ever observed.
+    """
     assert {precision: headroom(precision) for precision in Precision} == {
-        precision: 5.0 if precision in CALIBRATED_PRECISIONS else 3.0 for precision in Precision
+        precision: 2.0 if precision is Precision.FLOAT32 else 5.0 if precision in CALIBRATED_PRECISIONS else 3.0
+        for precision in Precision
     }
 
 
