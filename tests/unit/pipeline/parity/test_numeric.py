@@ -211,14 +211,21 @@ def test_where_nothing_is_allowed_any_error_is_infinitely_too_large(compared: Co
     assert numeric(compared(want, got, within=within)).tolerance_used == np.inf
 
 
+def test_where_the_reference_is_0_no_error_is_relative(compared: Compared) -> None:
+    """Otherwise half the relative errors would be said to be none."""
+    want = np.array([[0.0, 0.0, 0.0, 2.0]])
+    figures = numeric(compared(want, want + 1))
+    assert {quantile.error for quantile in figures.relative_quantiles} == {0.5}
+
+
 def test_the_place_of_a_complex_number_ends_with_its_part(compared: Compared) -> None:
     """Otherwise one would look at another element than the one that differs."""
     want = (ramp() + 1j * ramp()).astype(np.complex64)
     got = want.copy()
-    got[5, 1] += 2j
+    got[5, 2] += 2j
     worst = numeric(compared(want, got)).worst
     assert worst is not None
-    assert worst.place == (5, 1, 1)
+    assert worst.place == (5, 2, 1)
 
 
 def test_memory_does_not_grow_with_the_samples(tolerance: Tolerance) -> None:
