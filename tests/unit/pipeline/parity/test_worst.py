@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from pipeline.parity.comparison import OutputComparison
+from pipeline.parity.worst import WorstSamples
 
 Compared = Callable[..., OutputComparison]
 
@@ -80,3 +81,19 @@ def test_of_places_that_are_equally_wrong_the_last_are_kept_in_every_run(compare
     places = [answer.place[0] for answer in compared(want, want + 1).worst_samples[0].answers]
     # The last ones by difference, and the last odd ones by value.
     assert places == sorted({*range(990, 1000), *range(979, 990, 2)})
+
+
+def test_those_kept_are_the_first_of_all_however_they_come() -> None:
+    """Otherwise a sample of an early block could hide a worse one of a later block, or stay where it is not."""
+    rng = np.random.default_rng(0)
+    for block in (1, 3, 40, 200):
+        used = rng.choice([0.0, 0.25, 0.5, 2.0, 7.0], 200)
+        worst = WorstSamples(5)
+        for start in range(0, 200, block):
+            part = used[start : start + block]
+            worst.add(part, np.zeros((len(part), 1)), np.ones((len(part), 1)))
+        order = sorted(np.flatnonzero(used), key=lambda at: (-used[at], at))[:5]
+        assert [(one.sample, one.tolerance_used) for one in worst.found()] == [(at, used[at]) for at in order]
+    few = WorstSamples(5)
+    few.add(np.array([0.0, 0.25, 0.5]), np.zeros((3, 1)), np.ones((3, 1)))
+    assert [(one.sample, one.tolerance_used) for one in few.found()] == [(2, 0.5), (1, 0.25)]
