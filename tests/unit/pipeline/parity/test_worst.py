@@ -92,8 +92,8 @@ def test_those_kept_are_the_first_of_all_however_they_come() -> None:
         for start in range(0, 200, block):
             part = used[start : start + block]
             worst.add(part, np.zeros((len(part), 1)), np.ones((len(part), 1)))
-        order = sorted(np.flatnonzero(used), key=lambda at: (-used[at], at))[:5]
-        assert [(one.sample, one.tolerance_used) for one in worst.found()] == [(at, used[at]) for at in order]
+        order = sorted(np.flatnonzero(used).tolist(), key=lambda at: (-used[at], at))[:5]
+        assert [(one.sample, one.tolerance_used) for one in worst.found()] == [(at, float(used[at])) for at in order]
     few = WorstSamples(5)
     few.add(np.array([0.0, 0.25, 0.5]), np.zeros((3, 1)), np.ones((3, 1)))
     assert [(one.sample, one.tolerance_used) for one in few.found()] == [(2, 0.5), (1, 0.25)]
