@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from pipeline.core.signature import Signature, Tensors
-from pipeline.parity.compare import compare_recording
+from pipeline.parity.compare import OutputComparer, compare_recording
 from pipeline.parity.comparison import Comparison, OutputComparison, status_of
 from pipeline.parity.findings import (
     DtypeDiffers,
@@ -25,6 +26,7 @@ from tests.unit.pipeline.parity.answers import (
     Compared,
     Record,
     kinds,
+    numeric,
     ramp,
     reference,
     statused,
@@ -185,3 +187,107 @@ def test_the_time_of_a_sample_stands_beside_its_batch_size(
     tolerances = dict.fromkeys(signature.output_names, tolerance)
     comparison = compare_recording(reference(), recorded, signature=signature, tolerances=tolerances)
     assert [(one.batch_size, one.milliseconds_per_sample) for one in comparison.batches] == [(1, 0.5), (4, 0.125)]
+
+
+@pytest.mark.parametrize(
+    ("want", "got", "samples"), [(np.float32(1), ramp(), 0), (ramp(), np.float32(1), 8), (ramp(), ramp(8, 4)[0, 0], 8)]
+)
+def test_an_answer_without_dimensions_is_another_shape(
+    tolerance: Tolerance, want: NDArray[Any], got: NDArray[Any], samples: int
+) -> None:
+    """Otherwise a target that answers one number would end the run with a traceback, or stand for every sample."""
+    comparer = OutputComparer("scores", tolerance)
+    comparer.feed(want, got)
+    assert comparer.finish() == OutputComparison(
+        output="scores",
+        samples=samples,
+        findings=(ShapeDiffers(output="scores", want=np.shape(want), got=np.shape(got)),),
+    )
+
+
+def test_an_answer_without_dimensions_is_no_sample(tolerance: Tolerance) -> None:
+    """Otherwise fewer samples would be said to be missing than are."""
+    comparer = OutputComparer("scores", tolerance)
+    comparer.feed(ramp(8), ramp(8)[:7])
+    comparer.feed(ramp(1), np.asarray(np.float32(0)))
+    assert comparer.finish().findings == (SampleCountDiffers(output="scores", want=9, got=7),)
+
+
+def test_what_was_never_fed_agrees_with_nothing(tolerance: Tolerance) -> None:
+    """Otherwise an output without a sample would end in green, or in a finding without words."""
+    assert OutputComparer("scores", tolerance).finish() == OutputComparison(
+        output="scores", samples=0, findings=(), vacuous="there is no value to compare"
+    )
+
+
+@pytest.mark.parametrize(("elements", "blocks"), [(1 << 18, [[0], [1], [2]]), (1 << 16, [[0, 1], [2]])])
+def test_large_answers_are_cut_into_blocks_that_hold_each_sample_once(
+    tolerance: Tolerance, elements: int, blocks: list[list[float]]
+) -> None:
+    """Otherwise samples would count twice, or a large answer would take a dozen times its memory."""
+    seen: list[list[float]] = []
+
+    class Seeing(OutputComparer):
+        def _add(self, want: NDArray[Any], got: NDArray[Any], labels: NDArray[Any] | None) -> None:
+            assert labels is not None
+            assert want[:, 0].tolist() == got[:, 0].tolist() == labels.tolist()
+            seen.append(labels.tolist())
+
+    answers = np.repeat(np.arange(3, dtype=np.float32)[:, np.newaxis], elements, axis=1)
+    Seeing("scores", tolerance).feed(answers, answers, labels=np.arange(3))
+    assert seen == blocks
+
+
+@pytest.mark.parametrize(
+    ("shape", "scored"), [((8, 3), True), ((8, 1, 3), True), ((8,), False), ((8, 1), False), ((8, 3, 1), False)]
+)
+def test_what_has_several_values_in_its_last_dimension_is_scores(
+    compared: Compared, shape: tuple[int, ...], *, scored: bool
+) -> None:
+    """Otherwise the samples of a single number would be taken for classes, or classes for no scores."""
+    answers = ramp(8, int(np.prod(shape[1:]))).reshape(shape)
+    assert (compared(answers, answers, scores=True).scores is not None) == scored
+
+
+def test_scores_are_looked_at_where_they_are_asked_for_only(tolerance: Tolerance) -> None:
+    """Otherwise embeddings would fail for a best class that they do not have."""
+    comparer = OutputComparer("embedding", tolerance)
+    comparer.feed(ramp(), ramp())
+    assert comparer.finish().scores is None
+
+
+def test_a_label_of_the_sample_is_not_that_of_its_pixels(compared: Compared) -> None:
+    """Otherwise segmentations would get an accuracy of labels that are of something else."""
+    pixels = ramp(8, 6).reshape(8, 2, 3)
+    labelled = compared(pixels, pixels, scores=True, labels=np.full(8, 2))
+    assert labelled.scores is not None
+    assert labelled.scores == compared(pixels, pixels, scores=True).scores
+
+
+@pytest.mark.parametrize("text", ["S1", "U1", object])
+def test_text_is_called_string_in_any_of_its_forms(compared: Compared, text: Any) -> None:
+    """Otherwise a finding would name types that no signature has."""
+    words = np.array(["a", "b"]).astype(text)
+    assert compared(np.zeros(2, np.float32), words).findings == (
+        DtypeDiffers(output="scores", want="float32", got="string"),
+    )
+
+
+@pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn])
+def test_floats_that_numpy_does_not_have_are_compared_as_floats(compared: Compared, dtype: Any) -> None:
+    """Otherwise bfloat16 answers would be held to be equal bit by bit."""
+    assert numeric(compared(ramp().astype(dtype), ramp().astype(dtype))).max_error == 0
+
+
+def test_a_missing_sample_is_told_of_an_output_that_is_not_compared(
+    recording: Record, signature: Signature, tolerance: Tolerance
+) -> None:
+    """Otherwise answers of another number would be told without their numbers."""
+    comparison = compare_recording(
+        reference(),
+        recording({1: {"scores": ramp(), "count": np.zeros(7, np.int32)}}),
+        signature=signature,
+        tolerances=dict.fromkeys(signature.output_names, tolerance),
+        unrepeatable={"count": "it changes"},
+    )
+    assert comparison.batches[0].outputs[1].findings == (SampleCountDiffers(output="count", want=8, got=7),)

@@ -21,6 +21,7 @@ def test_a_target_that_is_worse_at_the_task_is_said_to_be_so_by_how_much() -> No
         comparer.feed(want[part], got[part], targets=targets[part])
     task = comparer.finish().task
     assert task is not None
+    assert task.metric == "mean absolute error"
     assert (task.reference, task.target, task.difference) == pytest.approx((0.1, 0.3, 0.2))
     assert task.difference_interval.low == pytest.approx(0.2)
 
