@@ -93,6 +93,25 @@ def test_the_smallest_passing_tolerances_do_pass_and_little_less_does_not(
         assert numeric(compared(want, got, within=relative)).mismatches == 0
 
 
+@pytest.mark.parametrize(
+    ("want", "got"), [(-966.9447021484375, -963.2842407226562), (-460.42657470703125, -462.8824768066406)]
+)
+def test_the_smallest_relative_tolerance_is_rounded_up(compared: Compared, want: float, got: float) -> None:
+    """Otherwise what is proposed would fail by a digit that no one sees."""
+    one, other = np.array([[want], [want]]), np.array([[got], [got]])
+    found = numeric(compared(one, other)).smallest_rtol
+    assert found == pytest.approx((abs(got - want) - 1e-3) / abs(want), rel=1e-12)
+    proposed = Tolerance(atol=1e-3, rtol=found, reason="for the test", source="the test")
+    assert numeric(compared(one, other, within=proposed)).mismatches == 0
+
+
+def test_an_error_as_large_as_the_absolute_tolerance_needs_no_relative_one(compared: Compared) -> None:
+    """Otherwise a relative tolerance would be proposed for nothing."""
+    within = Tolerance(atol=0.25, rtol=0.0, reason="for the test", source="the test")
+    powers = np.array([[1.0], [2.0]], np.float32)
+    assert numeric(compared(powers, powers + np.float32(0.25), within=within)).smallest_rtol == 0
+
+
 @PROPERTY
 @given(want=answers(ANYTHING), data=st.data())
 def test_how_samples_are_split_into_chunks_changes_no_figure(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pipeline.parity.error_sizes import SHARES
 from pipeline.parity.figures import UlpFigures
 from pipeline.parity.ulps import UlpTally
 
@@ -38,7 +39,7 @@ def test_neighbours_are_as_many_steps_apart_as_nextafter_takes(dtype: Any, start
     one, other = value, after(value, 5)
     found = counted(one, other, dtype)
     assert (found.largest, found.sign_crossings, found.dtype) == (5, 0, np.dtype(dtype).name)
-    assert [quantile.error for quantile in found.quantiles] == [5.0] * 4
+    assert [(one.share, one.error) for one in found.quantiles] == [(share, 5.0) for share in SHARES]
     assert found.octaves == (0, 0, 1)
 
 
@@ -53,6 +54,18 @@ def test_values_on_two_sides_of_zero_are_counted_apart() -> None:
     """Otherwise one of them would be a maximum of two billion."""
     found = counted([1e-9, -2.0, 1.0], [-1e-9, 2.0, 1.0])
     assert (found.sign_crossings, found.largest, found.same_bits) == (2, 0, 1)
+
+
+def test_one_value_that_was_compared_is_enough_for_figures() -> None:
+    """Otherwise a last block of NaN, or as many values across zero as on one side, would leave a row without them."""
+    assert counted([1e-9, 1.0], [-1e-9, 1.0]).same_bits == 1
+    tally = UlpTally(np.dtype(np.float32))
+    for value in (1.0, np.nan):
+        block = np.array([[value]], np.float32)
+        tally.add(block, block, ~np.isfinite(block))
+    found = tally.figures()
+    assert found is not None
+    assert found.same_bits == 1
 
 
 def test_the_smallest_value_is_one_step_from_zero_whatever_its_sign() -> None:
