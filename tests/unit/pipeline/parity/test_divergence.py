@@ -60,3 +60,37 @@ def test_scores_that_are_no_distribution_are_said_to_be_none(scores: list[float]
     tally.add(np.array([[0.5, 0.5]]), np.array([[0.25, 0.75]]))
     tally.add(np.array([[0.5, 0.5]]), np.array([scores]))
     assert (tally.figures(), tally.not_taken) == (None, why)
+
+
+def test_one_decision_is_enough_and_none_is_none() -> None:
+    """Otherwise a single sample, or none, would end the comparison."""
+    assert DivergenceTally().figures() is None
+    tally = DivergenceTally()
+    tally.add(np.array([[1.0]]), np.array([[1.0]]))
+    found = tally.figures()
+    assert found is not None
+    assert (found.kl_max, found.js_max) == (0.0, 0.0)
+
+
+def test_a_mean_of_infinities_is_infinite() -> None:
+    """Otherwise a target that gives every right class no chance would end the comparison."""
+    tally = DivergenceTally()
+    tally.add(np.array([[0.5, 0.5]]), np.array([[0.0, 1.0]]))
+    found = tally.figures()
+    assert found is not None
+    assert (found.kl_mean, found.kl_infinite) == (math.inf, 1)
+
+
+@pytest.mark.parametrize(
+    ("want", "got", "why"),
+    [
+        ([[0.5, 0.5], [0.5, 0.5]], [[0.5, 0.5], [1.5, -0.5]], "the target's scores go below 0 (-0.5)"),
+        ([[0.5, 0.5], [3.0, 0.0]], [[3.0, 0.0], [0.5, 0.5]], "the target's scores add up to 3, not 1"),
+    ],
+)
+def test_the_first_row_that_is_odd_is_told(want: list[list[float]], got: list[list[float]], why: str) -> None:
+    """Otherwise a sound row, or the other side, would be blamed."""
+    tally = DivergenceTally()
+    tally.add(np.array(want), np.array(got))
+    assert tally.not_taken is not None
+    assert tally.not_taken.startswith(why)

@@ -93,3 +93,18 @@ def test_the_bootstrap_draws_from_every_sample_and_less_often_from_many() -> Non
     found = paired_bootstrap(many)
     assert found == paired_bootstrap(many, seed=0) != paired_bootstrap(many, seed=1)
     assert found.high - found.low == pytest.approx(2 * 1.96 / math.sqrt(80_000), rel=0.2)
+
+
+def test_a_ratio_to_one_that_was_never_right_has_no_upper_end() -> None:
+    """Otherwise a reference without a right answer would end the comparison."""
+    found = paired_ratio(0, 0, 5)
+    assert found is not None
+    assert found.high == math.inf
+
+
+@pytest.mark.parametrize("of", [1, 2, 3, 7, 49, 50, 360, 99_999])
+def test_wilsons_ends_are_the_scales_own(of: int) -> None:
+    """Otherwise a target without a fault would be given less than 100 %, for a rounding."""
+    assert wilson(0, of).low == 0.0
+    assert wilson(of, of).high == 1.0
+    assert all(0 <= wilson(right, of).low and wilson(right, of).high <= 1 for right in range(0, of + 1, of // 7 + 1))

@@ -289,3 +289,111 @@ def test_repeats_are_kept_with_the_recording(tmp_path: Path) -> None:
     for one, other in zip(again.repeats, recording.repeats, strict=True):
         np.testing.assert_array_equal(one.rows, other.rows)
         np.testing.assert_array_equal(one.outputs["y"], other.outputs["y"])
+
+
+def later_was(
+    want: NDArray[Any],
+    later: NDArray[Any] | None,
+    *,
+    first: NDArray[Any] | None = None,
+    kind: RepeatKind = "again",
+    atol: float = 0.5,
+    rtol: float = 0.0,
+) -> RepeatFigures:
+    """The line of one output whose answers, right at first unless told otherwise, were `later` when asked again."""
+    recording = Recording(
+        info=RuntimeInfo(runtime="fake", version="1"),
+        outputs={4: {"y": want if first is None else first}},
+        milliseconds_per_sample={4: 1.0},
+        repeats=(
+            Repeat(kind=kind, batch_size=4, rows=np.arange(len(want)), outputs={} if later is None else {"y": later}),
+        ),
+    )
+    tolerance = Tolerance(atol=atol, rtol=rtol, reason="for the test", source="the test")
+    (line,) = repeatability({"y": want}, recording, tolerances={"y": tolerance})
+    return line
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "bool"])
+def test_whole_numbers_have_to_be_equal_again(dtype: str) -> None:
+    """Otherwise a class that changes would be within a tolerance that is for scores."""
+    want = np.array([[1, 0], [0, 1]], dtype)
+    line = later_was(want, np.array([[1, 0], [0, 0]], dtype), atol=10.0)
+    assert (line.output, line.batch_size, line.asked, line.noise) == ("y", 4, 2, 1.0)
+    (finding,) = line.findings
+    assert isinstance(finding, NotRepeated)
+    assert (finding.output, finding.place, finding.changed, finding.asked) == ("y", (1, 1), 1, 2)
+
+
+def test_text_that_changes_is_found_where_it_does() -> None:
+    """Otherwise a label would be right once, and the report would point elsewhere."""
+    want = np.array([["cat", "dog"], ["hen", "cow"]], object)
+    line = later_was(want, np.array([["cat", "dog"], ["hen", "pig"]], object))
+    assert line.noise is None
+    (finding,) = line.findings
+    assert isinstance(finding, NotRepeated)
+    assert (finding.place, finding.want, finding.later) == ((1, 1), "cow", "pig")
+
+
+def test_complex_answers_are_compared_in_both_parts() -> None:
+    """Otherwise an imaginary part could be anything the second time."""
+    want = np.array([[1 + 1j], [2 + 2j]], np.complex64)
+    line = later_was(want, np.array([[1 + 1j], [2 + 4j]], np.complex64))
+    assert [type(finding) for finding in line.findings] == [NotRepeated]
+    assert line.noise is None
+
+
+def test_both_tolerances_count_up_to_their_edge() -> None:
+    """Otherwise what passes the first time would not the second."""
+    large = np.array([[100.0], [1.0]], np.float32)
+    assert later_was(large, np.array([[105.0], [1.0]], np.float32), atol=0.0, rtol=0.1).findings == ()
+    zeros = np.zeros((2, 1), np.float32)
+    assert later_was(zeros, zeros + np.float32(0.5), atol=0.5).findings == ()
+
+
+def test_a_nan_that_is_right_is_missed_when_it_goes() -> None:
+    """Otherwise a value that was NaN as in the reference would be wrong both times, and so no change."""
+    want = np.array([[np.nan], [1.0]], np.float32)
+    line = later_was(want, np.array([[3.0], [1.0]], np.float32))
+    assert [type(finding) for finding in line.findings] == [NotRepeated]
+    assert later_was(want, want).findings == ()
+
+
+@pytest.mark.parametrize(("kind", "finding"), [("mixed", DependsOnBatchMates), ("together", DependsOnClients)])
+def test_what_others_change_is_said_of_the_output(kind: RepeatKind, finding: type[Any]) -> None:
+    """Otherwise nobody would know which of several answers depends on them."""
+    want = np.zeros((2, 1), np.float32)
+    (one,) = later_was(want, want + 1, kind=kind).findings
+    assert isinstance(one, finding)
+    assert one.output == "y"
+
+
+@pytest.mark.parametrize(
+    ("later", "said"), [(None, "no such output"), (np.zeros((2, 2), np.int32), "int32 [2, 2]")], ids=["gone", "dtype"]
+)
+def test_a_repeat_that_does_not_fit_is_told_with_both_forms(later: NDArray[Any] | None, said: str) -> None:
+    """Otherwise a target that answers something else the second time would end the run."""
+    line = later_was(np.zeros((2, 2), np.float32), later)
+    assert line == RepeatFigures(
+        output="y",
+        batch_size=4,
+        asked=2,
+        noise=None,
+        mixed=None,
+        together=None,
+        findings=(RepeatMalformed(output="y", first="float32 [2, 2]", later=said),),
+    )
+
+
+def test_what_is_malformed_at_first_is_left_to_the_comparison() -> None:
+    """Otherwise an output that is not there would end the run here, before it is reported."""
+    want = np.zeros((2, 1), np.float32)
+    tolerance = {"y": Tolerance(atol=0.5, rtol=0.0, reason="for the test", source="the test")}
+    for outputs in ({}, {"y": np.zeros((2, 3), np.float32)}, {"y": np.float32(1)}):
+        recording = Recording(
+            info=RuntimeInfo(runtime="fake", version="1"),
+            outputs={4: outputs},
+            milliseconds_per_sample={4: 1.0},
+            repeats=(Repeat(kind="again", batch_size=4, rows=np.arange(2), outputs={"y": want}),),
+        )
+        assert repeatability({"y": want}, recording, tolerances=tolerance) == ()
