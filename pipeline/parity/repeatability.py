@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.outcome import Recording, Repeat, RepeatKind
+from pipeline.core.outcome import Recording, Repeat
 from pipeline.core.signature import Tensors
 from pipeline.parity.comparison import RepeatFigures
 from pipeline.parity.exact import comparable, scalar
@@ -30,7 +30,6 @@ _LARGEST = np.finfo(np.float64).max
 class _Beside:
     """One repeat of one output beside what was answered at first, [answers, ...]; malformed when they do not fit."""
 
-    kind: RepeatKind
     rows: NDArray[np.int64]
     want: NDArray[Any]
     first: NDArray[Any]
@@ -109,7 +108,6 @@ def _beside(output: str, want: NDArray[Any], first: NDArray[Any], repeat: Repeat
     wanted, answered = comparable(want[repeat.rows]), comparable(first[repeat.rows])
     later = comparable(repeat.outputs[output])
     return _Beside(
-        kind=repeat.kind,
         rows=repeat.rows,
         want=wanted,
         first=answered,

@@ -107,4 +107,4 @@ def test_wilsons_ends_are_the_scales_own(of: int) -> None:
     """Otherwise a target without a fault would be given less than 100 %, for a rounding."""
     assert wilson(0, of).low == 0.0
     assert wilson(of, of).high == 1.0
-    assert all(0 <= wilson(right, of).low and wilson(right, of).high <= 1 for right in range(0, of + 1, of // 7 + 1))
+    assert all(wilson(right, of).low >= 0 and wilson(right, of).high <= 1 for right in range(0, of + 1, of // 7 + 1))

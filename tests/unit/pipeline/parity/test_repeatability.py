@@ -389,7 +389,8 @@ def test_what_is_malformed_at_first_is_left_to_the_comparison() -> None:
     """Otherwise an output that is not there would end the run here, before it is reported."""
     want = np.zeros((2, 1), np.float32)
     tolerance = {"y": Tolerance(atol=0.5, rtol=0.0, reason="for the test", source="the test")}
-    for outputs in ({}, {"y": np.zeros((2, 3), np.float32)}, {"y": np.float32(1)}):
+    shapes: list[Tensors] = [{}, {"y": np.zeros((2, 3), np.float32)}, {"y": np.zeros((), np.float32)}]
+    for outputs in shapes:
         recording = Recording(
             info=RuntimeInfo(runtime="fake", version="1"),
             outputs={4: outputs},
