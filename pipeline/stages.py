@@ -21,7 +21,7 @@ from pipeline.core.signature import Signature, Tensors
 from pipeline.model_files import ModelFile
 from pipeline.parity import profile
 from pipeline.preflight.explain import INVENTORY_FILE
-from pipeline.training import train
+from pipeline.training import from_model_file, train
 from pipeline.workers import observer_of_this_worker
 
 Facts: TypeAlias = dict[str, Any]
@@ -187,13 +187,7 @@ def export_untrained_into(folder: Path, file: ModelFile) -> Facts:
     from export.saved_model_from_keras import saved_model_from_keras
 
     spec = model_files.load(file)
-    try:
-        model = spec.build()
-    except Exception as error:
-        raise ModelFailed(
-            f"model {spec.name}: its build() raised {type(error).__name__}: {error}",
-            hint="mend build() in the model file",
-        ) from error
+    model = from_model_file(spec, "build", spec.build)
     signature = saved_model_from_keras(
         model,
         into=folder,

@@ -67,7 +67,7 @@ def train(
     started = time.perf_counter()
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
-    dataset = _from_model_file(spec, "data", spec.data)
+    dataset = from_model_file(spec, "data", spec.data)
     saved = checkpoints / CHECKPOINT
     first_epoch = 0
     if resume:
@@ -76,7 +76,7 @@ def train(
         _restore_random_state(model, checkpoints / _RANDOM_STATE)
     else:
         shutil.rmtree(checkpoints, ignore_errors=True)
-        model = _from_model_file(spec, "build", spec.build)
+        model = from_model_file(spec, "build", spec.build)
     checkpoints.mkdir(parents=True, exist_ok=True)
 
     callbacks = [_observing(observer, epochs, started), _checkpointing(checkpoints)]
@@ -157,7 +157,8 @@ def _by_output_name(answers: Any, names: tuple[str, ...]) -> Mapping[str, Any]:
             return {name: answers}
 
 
-def _from_model_file(spec: ModelSpec, what: str, make: Any) -> Any:
+def from_model_file(spec: ModelSpec, what: str, make: Any) -> Any:
+    """What the model file's function `what` gives. Raises ModelFailed, naming it, when it raises."""
     try:
         return make()
     except Exception as error:
