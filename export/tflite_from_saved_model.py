@@ -19,6 +19,7 @@ from export.one_sample import ONE_SAMPLE, for_one_sample
 from export.tflite_converter import tflite_converter
 from export.tflite_kept_float import SELECTIVE_PRECISIONS, quantized_but
 from export.tflite_signature import signature_of_tflite
+from export.tflite_transposed import transposed_weights_widened
 from pipeline.core.artifact import CALIBRATED_PRECISIONS, Format, Precision
 from pipeline.core.errors import ConversionFailed
 from pipeline.core.signature import Signature, Tensors, TensorSpec, batches, sample_count
@@ -84,6 +85,7 @@ def tflite_from_saved_model(
         with for_one_sample(saved_model, signature, scratch=into.parent) as single:
             content, used = _converted(partial(attempt, single), label, lowering=lowering)
         used = (*used, ONE_SAMPLE)
+    content = transposed_weights_widened(content)
     want = _in_integers(signature) if precision is Precision.INT8_IO else signature
     check_kept(signature_of_tflite(content, signature.name, label=label), want, label=label)
     into.write_bytes(content)
