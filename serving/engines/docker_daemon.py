@@ -20,6 +20,7 @@ OTHER_ENGINE = "or use `--engine embedded`, which needs no Docker"
 _START = f"start Docker (here, as root: scripts/docker-daemon.sh), {OTHER_ENGINE}"
 _LOOPBACK = "127.0.0.1"
 _PEEK_SECONDS = 5.0
+_UNIX = "unix://"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ def find_daemon() -> Endpoint:
     """
     named = os.environ.get("DOCKER_HOST")
     if named:
-        return _remote(named) if not named.startswith("unix://") else _socket(Path(named.removeprefix("unix://")))
+        return _remote(named) if not named.startswith(_UNIX) else _socket(Path(named.removeprefix(_UNIX)))
     for path in _socket_paths():
         # `Path.exists` raises where this user may not look, and Podman's folder is closed to all but root.
         if os.access(path, os.F_OK):
@@ -56,6 +57,7 @@ def connected(endpoint: Endpoint, *, call_seconds: float = 10.0) -> Iterator[Doc
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
+    _knock(endpoint, within_seconds=call_seconds)
     try:
         # With DOCKER_HOST, certificates and so on may be in the environment, too.
         client = (
@@ -85,6 +87,20 @@ def peeking(endpoint: Endpoint, *, call_seconds: float = _PEEK_SECONDS) -> Itera
             ) from error
 
 
+def _knock(endpoint: Endpoint, *, within_seconds: float) -> None:
+    """Raise EnvironmentProblem when nobody listens at a local socket: a daemon that was killed leaves it behind."""
+    if not endpoint.url.startswith(_UNIX):
+        return
+    try:
+        with socket.socket(socket.AF_UNIX) as door:
+            door.settimeout(within_seconds)
+            door.connect(endpoint.url.removeprefix(_UNIX))
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"no Docker daemon: nobody answers at {endpoint.url}, which one has left behind ({error})", hint=_START
+        ) from error
+
+
 def _socket_paths() -> Iterator[Path]:
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
     yield Path("/var/run/docker.sock")
@@ -102,7 +118,7 @@ def _socket(path: Path) -> Endpoint:
             f"the Docker daemon's socket {path} may not be used by this user",
             hint=f"sudo usermod -aG docker $USER, then log in again, {OTHER_ENGINE}",
         )
-    return Endpoint(url=f"unix://{path}", shares_files=True)
+    return Endpoint(url=f"{_UNIX}{path}", shares_files=True)
 
 
 def _remote(url: str) -> Endpoint:

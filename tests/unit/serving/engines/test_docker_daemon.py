@@ -94,6 +94,19 @@ def test_a_daemon_that_does_not_answer_is_told_so(monkeypatch: pytest.MonkeyPatc
             pass
 
 
+def test_a_socket_that_a_killed_daemon_left_behind_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its file looks as if Docker were there."""
+    left = tmp_path / "docker.sock"
+    with socket.socket(socket.AF_UNIX) as daemon:
+        daemon.bind(str(left))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{left}")
+    with (
+        pytest.raises(EnvironmentProblem, match="nobody answers at unix://"),
+        connected(find_daemon(), call_seconds=1.0),
+    ):
+        pass
+
+
 class _FallsSilent(BaseHTTPRequestHandler):
     """Says which version of the API it has, and nothing else before it is released."""
 
