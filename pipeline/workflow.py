@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
-import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, TypeAlias, assert_never
+from typing import Literal, assert_never
 
-from pipeline import stages
 from pipeline.adoption import ADOPT, Adopted
 from pipeline.cells import EXPORT, Cell, beside_step, cells, cells_beside
 from pipeline.config import Config
@@ -20,17 +16,16 @@ from pipeline.core.artifact import Format, Precision
 from pipeline.core.errors import EnvironmentProblem, UsageError
 from pipeline.core.outcome import Errored, Outcome, Skipped
 from pipeline.core.progress import Observer
-from pipeline.core.target import Runtime, Session, SideBySide, Target
-from pipeline.lanes import LanesByStep, RuntimeLane, runtime_lanes
-from pipeline.model_files import Known, ModelFile
+from pipeline.core.target import Session, Target
+from pipeline.model_files import Known
 from pipeline.model_lock import alone
 from pipeline.parity import record
-from pipeline.plan import TFJS_WORKER, Planner
+from pipeline.plan import Planner
 from pipeline.preflight.explain import explained, inventory_in
 from pipeline.recipes import PREFLIGHT, PROFILE, TRAIN
-from pipeline.rehearsal import Rehearsal, rehearsing
 from pipeline.stages import TrainSettings
 from pipeline.standing import Standing
+from pipeline.started import Lanes, running
 from pipeline.steps import Result, Step, Survey, Workplace, make_all, survey
 from pipeline.store import Entry, Store
 from pipeline.targets import targets
@@ -85,13 +80,6 @@ class Ran:
         return _essential(self.artifacts[EXPORT])
 
 
-Lanes: TypeAlias = dict[str, RuntimeLane]
-"""The lane of each step that records."""
-
-Places: TypeAlias = dict[str, tuple[Runtime, list[Cell]]]
-"""Each runtime that is booted, and the cells that it is for."""
-
-
 def run_alone(job: Job, *, observer: Observer) -> Ran:
     """`run_steps` while no other process does anything with the model. Raises EnvironmentProblem as `alone` does."""
     with alone_with(job, observer=observer):
@@ -134,7 +122,7 @@ def run_steps(job: Job, *, observer: Observer, shared: Standing | None = None) -
             logs.mkdir(parents=True, exist_ok=True)
             stale = {step.name for step in surveyed.to_make}
             stale_cells = [cell for cell in chosen if cell.step in stale]
-            with _running(planner, surveyed.to_make, stale_cells, lanes=lanes, shared=shared) as lanes_by_step:
+            with running(planner, surveyed.to_make, stale_cells, lanes=lanes, shared=shared) as lanes_by_step:
                 results = make_all(surveyed, Workplace(store=store, lanes=lanes_by_step, observer=observer))
             store.sweep(job.file.name, keep=max(job.config.store.keep, 1))
         else:
@@ -232,94 +220,6 @@ def _steps(planner: Planner, runnable: Sequence[Cell], lanes: Lanes) -> list[Ste
         *(planner.published(beside) for beside in planner.beside if beside_step(beside) in consumed),
         *(planner.record(cell, session_of(cell)) for cell in runnable),
     ]
-
-
-@contextmanager
-def _running(
-    planner: Planner, to_make: Sequence[Step], stale: Sequence[Cell], *, lanes: Lanes, shared: Standing | None
-) -> Iterator[LanesByStep]:
-    """Start everything that is slow to start: workers, and the runtimes of the `stale` cells."""
-    names = {step.name for step in to_make}
-    places = _places(stale, shared)
-    with (
-        tempfile.TemporaryDirectory(prefix="tripoint-") as scratch,
-        _makers(planner) as makers,
-        ThreadPoolExecutor(1, thread_name_prefix=TFJS_WORKER) as tfjs,
-        runtime_lanes(
-            {key: runtime for key, (runtime, _) in places.items()},
-            Path(scratch),
-            steps={key: len(cells) for key, (_, cells) in places.items()},
-        ) as by_key,
-        _rehearsing(planner, names, _variants(places, by_key), Path(scratch)),
-    ):
-        lanes |= {cell.step: by_key[key] for key, (_, cells) in places.items() for cell in cells}
-        if any(name.startswith(("convert tfjs", PREFLIGHT)) for name in names):
-            # Not waited for: a warm-up that fails shows again, with its message, in the conversion itself.
-            planner.workers.executor(TFJS_WORKER).submit(stages.warm_tfjs)
-        by_step: dict[str, Executor] = {step.name: makers for step in to_make}
-        by_step |= {step.name: tfjs for step in to_make if step.name.startswith(("convert tfjs", PREFLIGHT))}
-        by_step |= lanes
-        try:
-            yield LanesByStep(lanes=by_step)
-        except BaseException:
-            # Before the lanes close: a step that waits for a worker waits in vain only once the worker is gone.
-            planner.workers.stop()
-            raise
-
-
-@contextmanager
-def _rehearsing(
-    planner: Planner, names: Collection[str], variants: Sequence[tuple[RuntimeLane, Sequence[str]]], scratch: Path
-) -> Iterator[None]:
-    """A rehearsal in the browsers, while a model of ours trains."""
-    if TRAIN not in names or not isinstance(planner.file, ModelFile) or not variants:
-        yield
-        return
-    rehearsal = Rehearsal(
-        file=planner.file,
-        workers=planner.workers,
-        tfjs_worker=TFJS_WORKER,
-        lowering=planner.config.convert.lowering,
-        batch_sizes=planner.config.parity.batch_sizes,
-        variants=variants,
-    )
-    with rehearsing(rehearsal, scratch / "rehearsal"):
-        yield
-
-
-def _variants(places: Places, lanes: Mapping[str, RuntimeLane]) -> list[tuple[RuntimeLane, Sequence[str]]]:
-    """The variants that each lane of TF.js will be asked for; first those that take long, and so start in copies."""
-    found = {
-        key: tuple(dict.fromkeys(cell.target.variant for cell in own if cell.target.consumes is Format.TFJS))
-        for key, (_, own) in places.items()
-    }
-    copied = {key: isinstance(runtime, SideBySide) and runtime.copies > 1 for key, (runtime, _) in places.items()}
-    return [(lanes[key], found[key]) for key in sorted(found, key=lambda key: not copied[key]) if found[key]]
-
-
-def _places(stale: Sequence[Cell], shared: Standing | None) -> Places:
-    """Each runtime that is to be booted, as often as it is of use, with the cells for each; keys may be file names."""
-    by_runtime: dict[Runtime, list[Cell]] = {}
-    for cell in stale:
-        by_runtime.setdefault(cell.target.runtime, []).append(cell)
-    places: Places = {}
-    for runtime, own in by_runtime.items():
-        # What several runs share is up once.
-        copies = min(runtime.copies, len(own)) if shared is None and isinstance(runtime, SideBySide) else 1
-        booted = runtime if shared is None else shared.runtime(runtime)
-        for copy in range(copies):
-            places[f"{len(places)}-{type(runtime).__name__.lower()}"] = (booted, own[copy::copies])
-    return places
-
-
-@contextmanager
-def _makers(planner: Planner) -> Iterator[Executor]:
-    pool = ThreadPoolExecutor(planner.maker_processes, thread_name_prefix="makers")
-    try:
-        yield pool
-    finally:
-        # Its threads wait for workers, which end after this block; waiting here for them would never end.
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def chosen_targets(every: Sequence[Target], only: Sequence[str]) -> list[Target]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -172,35 +172,28 @@ def digits(folder: Path) -> Material:
 
 def pictures(folder: Path) -> Material:
     """The scene model of the bench."""
-    known, unknown = scene.split()
-    older = _kept(folder / "older.keras", lambda: scene.trained(1))
-    return Material(
-        name="scene",
-        model=_kept(folder / "model.keras", lambda: scene.trained(0)),
-        older=older,
-        other=older,
-        representative={name: array[:100] for name, array in known[0].items()},
-        inputs=unknown,
-        output_names=scene.OUTPUTS,
-        labels=None,
-        scores_output=None,
-        classes=(),
-        folder=folder,
-    )
+    return _of_photographs("scene", scene.trained, ("photo", "left", "right"), scene.OUTPUTS, folder)
 
 
 def composed(folder: Path) -> Material:
     """The model of blocks."""
-    known, unknown = scene.split()
-    older = _kept(folder / "older.keras", lambda: blocks.trained(1))
+    return _of_photographs("blocks", blocks.trained, ("photo",), blocks.OUTPUTS, folder)
+
+
+def _of_photographs(
+    name: str, trained: Callable[[int], Any], inputs: Sequence[str], outputs: tuple[str, ...], folder: Path
+) -> Material:
+    """A model without classes, asked about photographs that it has not seen; `trained` takes a seed."""
+    (known, _), unknown = scene.split()
+    older = _kept(folder / "older.keras", lambda: trained(1))
     return Material(
-        name="blocks",
-        model=_kept(folder / "model.keras", lambda: blocks.trained(0)),
+        name=name,
+        model=_kept(folder / "model.keras", lambda: trained(0)),
         older=older,
         other=older,
-        representative={"photo": known[0]["photo"][:100]},
-        inputs={"photo": unknown["photo"]},
-        output_names=blocks.OUTPUTS,
+        representative={one: known[one][:100] for one in inputs},
+        inputs={one: unknown[one] for one in inputs},
+        output_names=outputs,
         labels=None,
         scores_output=None,
         classes=(),
