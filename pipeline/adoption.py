@@ -93,14 +93,17 @@ def names(store: Store) -> list[str]:
 
 def find(name: str, store: Store) -> Adopted | None:
     """The model that was last adopted, or last used, under that name; None when there is none."""
-    for folder in store.newest(name, ADOPT):
-        try:
-            manifest = msgspec.json.decode((folder / MANIFEST).read_bytes())
-            return adopted_from_json(manifest["facts"][FACT])
-        except (OSError, KeyError, TypeError, msgspec.MsgspecError):
-            # The survey reports damaged entries; an older one still says how the model was adopted.
-            continue
-    return None
+    return next((adopted for adopted in map(taken_in, store.newest(name, ADOPT)) if adopted is not None), None)
+
+
+def taken_in(folder: Path) -> Adopted | None:
+    """What was taken in into that folder of the store; None for one that holds another step, or is damaged."""
+    try:
+        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes())
+        return adopted_from_json(manifest["facts"][FACT])
+    except (OSError, KeyError, TypeError, msgspec.MsgspecError):
+        # The survey reports damaged entries; an older one still says how the model was adopted.
+        return None
 
 
 def check_name(name: str, *, taken: Mapping[str, Path]) -> None:

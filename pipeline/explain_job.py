@@ -27,6 +27,7 @@ from pipeline.explain.repro import write_repro
 from pipeline.explain.search import Found, search
 from pipeline.explain.sensitivity import Reference
 from pipeline.explain.write import write_explanation
+from pipeline.foreign_keras import kept_model
 from pipeline.model_files import Known, ModelFile
 from pipeline.store import disk_problems_named
 from pipeline.targets import targets
@@ -67,12 +68,10 @@ class Subject:
                 f"{self.file.name} is no Keras model here, so it has no layers to compare with",
                 hint="explain takes models that are trained here or adopted as .keras files",
             )
-        import keras
-
         if isinstance(self.file, ModelFile):
             # Before the model: its own layers and models are in there.
             model_files.load(self.file)
-        return keras.models.load_model(self.keras_file, compile=False)
+        return kept_model(self.keras_file)
 
 
 def parsed(words: Sequence[str], *, layers: bool = True) -> Asked:

@@ -12,8 +12,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pipeline.adoption import Adopted
+from pipeline.adoption import Adopted, taken_in
 from pipeline.core.errors import ModelFailed, TripointError
+from pipeline.lambdas import hint_on_missing_name, names_within_reach, usual_names_of_tf_keras
 
 _REASON_CHARACTERS = 400
 
@@ -43,6 +44,18 @@ def from_keras_file(adopted: Adopted) -> KerasFound:
     except Exception as error:
         raise _not_loaded(adopted, error) from error
     return _found(model)
+
+
+def kept_model(file: Path) -> Any:
+    """The model in a `.keras` file of the store: an adopted one with the classes and the trust that it was given."""
+    import keras
+
+    adopted = taken_in(file.parent)
+    if adopted is None:
+        return keras.models.load_model(file, compile=False)
+    return keras.models.load_model(
+        file, custom_objects=_custom_objects(adopted), compile=False, safe_mode=not adopted.trust
+    )
 
 
 def from_h5(adopted: Adopted) -> KerasFound:
@@ -139,6 +152,8 @@ def _custom_objects(adopted: Adopted) -> dict[str, Any]:
         if not hasattr(module, name):
             raise ModelFailed(f"--custom-objects {given}: {module_name} has no `{name}`", hint="correct the name")
         objects[name] = getattr(module, name)
+    if adopted.trust:
+        names_within_reach(objects)
     return objects
 
 
@@ -148,7 +163,8 @@ def _from_tf_keras(adopted: Adopted, custom_objects: Mapping[str, Any], why: Exc
 
     try:
         with SafeModeScope(safe_mode=not adopted.trust):
-            model = tf_keras.models.load_model(adopted.source, custom_objects=dict(custom_objects), compile=False)
+            known = {**usual_names_of_tf_keras(), **custom_objects}
+            model = tf_keras.models.load_model(adopted.source, custom_objects=known, compile=False)
     except Exception as error:
         both = f"{_reason(why)}; tf-keras: {_reason(error)}"
         raise _not_loaded(adopted, why if _reason(why) == _reason(error) else type(error)(both)) from error
@@ -160,10 +176,13 @@ def _not_loaded(adopted: Adopted, error: Exception) -> ModelFailed:
     reason = _reason(error)
     low = reason.lower()
     hint = "it was made by another version of Keras, or is damaged: save it again"
+    missing_name = hint_on_missing_name(error)
     absent = re.search(r"parent module (?P<module>\S+) cannot be imported", reason)
     if absent is not None:
         package = absent["module"].partition(".")[0]
         hint = f"its code is not here: install {package} into this environment, or name the class with --custom-objects"
+    elif missing_name is not None:
+        hint = missing_name
     elif "lambda" in low and not adopted.trust:
         hint = "--trust runs the code that the file carries: only for a file whose maker you trust"
     elif "could not locate" in low or "unknown" in low:

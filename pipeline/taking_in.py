@@ -18,6 +18,7 @@ from pipeline.core.model import predicted_classes
 from pipeline.core.progress import Observer, Progress
 from pipeline.core.signature import Signature, Tensors, TensorSpec, batches, concatenated, sample_count
 from pipeline.foreign import Foreign, load
+from pipeline.lambdas import hint_on_missing_name
 from pipeline.repeatability import unrepeatable_outputs
 from pipeline.samples.choosing import Chosen, Range, chosen
 from pipeline.samples.from_files import looks_of, read_samples
@@ -116,7 +117,8 @@ def reference_answers(model: Foreign, samples: Tensors, batch_size: int | None) 
         except Exception as error:
             raise ModelFailed(
                 f"the model does not answer the samples: {type(error).__name__}: {_reason(error)}",
-                hint="its inputs are "
+                hint=hint_on_missing_name(error)
+                or "its inputs are "
                 + described(model.inputs)
                 + "; give values that it can take with --range input=low:high or --samples"
                 + (", sizes with --shape input=size,size" if _has_open_sizes(model.inputs) else ""),

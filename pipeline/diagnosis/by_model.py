@@ -23,6 +23,7 @@ from pipeline.diagnosis.case import Case
 from pipeline.diagnosis.distance import worst_distance
 from pipeline.diagnosis.graph import Graph
 from pipeline.diagnosis.rule import Freedom, Trial, Tried, fits, named, tried
+from pipeline.foreign_keras import kept_model
 from pipeline.parity.diagnosis import UNKNOWN, Diagnosis
 
 # All activations of so many samples are kept at once.
@@ -50,10 +51,8 @@ def diagnosed_by_model(case: Case, surroundings: Surroundings) -> Diagnosis:
 
     The time begins here, so that loading a large model counts.
     """
-    import keras
-
     ends_at = time.monotonic() + surroundings.within_seconds
-    model = keras.models.load_model(surroundings.trained, compile=False)
+    model = kept_model(surroundings.trained)
     case = case.first(_ROWS)
     before = max(case.distances_at(case.batch_size).values())
     bench = _Bench(

@@ -12,6 +12,7 @@ from pipeline.diagnosis.by_file import exchanged_shards
 from pipeline.diagnosis.by_model import Surroundings, diagnosed_by_model
 from pipeline.diagnosis.case import Case
 from pipeline.diagnosis.graph import Graph
+from pipeline.foreign_keras import kept_model
 from pipeline.parity.diagnosis import UNKNOWN, Diagnosis
 
 _MAY_HAVE_ANOTHER_CAUSE = frozenset(
@@ -67,9 +68,7 @@ def diagnosed_error(problem: str, artifact: Artifact, trained: Path | None, inpu
     """
     found = artifact_files.fact(artifact)
     if found is None and trained is not None and artifact.format is Format.TFJS:
-        import keras
-
-        model = keras.models.load_model(trained, compile=False)
+        model = kept_model(trained)
         names = artifact.signature.output_names
         found = exchanged_shards(artifact, Graph(model, names, {name: array[:1] for name, array in inputs.items()}))
     if found is not None:

@@ -120,6 +120,7 @@ def write_all(folder: Path) -> None:
     (folder / "cut.keras").write_bytes((folder / "small.keras").read_bytes()[:2000])
     model.save_weights(folder / "only.weights.h5")
     keras.Sequential([keras.Input((3,)), layers.Lambda(lambda x: x * 2)]).save(folder / "lambda.keras")
+    _lambdas_of_others(folder, tf)
     _custom(folder)
     old = tf_keras.Sequential([tf_keras.Input((5,), name="signal"), tf_keras.layers.Dense(2, name="answer")])
     old.save(folder / "old.h5")
@@ -129,6 +130,31 @@ def write_all(folder: Path) -> None:
     _saved_models(folder, tf)
     (folder / "graph.pb").write_bytes(b"\x0a\x05hello")
     (folder / "empty").mkdir()
+
+
+def _lambdas_of_others(folder: Path, tf: Any) -> None:
+    """Lambda layers as most are written: with names that their makers had imported, and that no file keeps."""
+    import keras
+    import tf_keras
+    from keras import layers
+
+    # Global names, as in a notebook: what a Lambda closes over is another matter, and is kept.
+    around = {"ops": keras.ops, "tf": tf, "own_scale": 3.0, "K": tf_keras.backend}
+
+    def written(code: str) -> Any:
+        return eval(code, around)  # noqa: S307  # the code is in this file
+
+    pair = [keras.Input((3,), name="left"), keras.Input((3,), name="right")]
+    apart = layers.Lambda(written("lambda ab: ops.sum(ops.square(ab[0] - ab[1]), axis=1, keepdims=True)"))(pair)
+    keras.Model(pair, apart).save(folder / "lambda_ops.keras")
+    halves = layers.Lambda(written("lambda x: tf.nn.depth_to_space(x, 2)"), output_shape=(None, None, 1))
+    keras.Sequential([keras.Input((4, 4, 4), name="x"), halves]).save(folder / "lambda_tf.keras")
+    for name, options in (("lambda_own", {}), ("lambda_own_shape", {"output_shape": (3,)})):
+        own = layers.Lambda(written("lambda x: x * own_scale"), **options)
+        keras.Sequential([keras.Input((3,), name="x"), own]).save(folder / f"{name}.keras")
+    (folder / "own_names.py").write_text("own_scale = 3.0\n")
+    summed = tf_keras.layers.Lambda(written("lambda x: K.sum(x, axis=1, keepdims=True)"))
+    tf_keras.Sequential([tf_keras.Input((3,)), summed]).save(folder / "lambda_k.h5")
 
 
 def _custom(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ from pipeline.config import Config
 from pipeline.core.errors import ModelFailed, UsageError
 from pipeline.core.progress import nobody
 from pipeline.foreign import Foreign, load
+from pipeline.foreign_keras import kept_model
 from pipeline.golden import GOLDEN_FILE
 from pipeline.golden import load as load_golden
-from pipeline.taking_in import Facts, take_in
+from pipeline.store import MANIFEST
+from pipeline.taking_in import KERAS_FILE, Facts, take_in
 from tests.integration.pipeline.foreign_models import write_all
 
 # Keras, tf-keras and TensorFlow warn in their own code, of NumPy's changes and of each other's; nothing of it is ours.
@@ -161,6 +164,46 @@ def test_a_lambda_is_run_only_with_trust(tmp_path: Path) -> None:
         loaded("lambda.keras")
     assert "--trust" in refused.value.hint
     assert taken("lambda.keras", tmp_path, trust=True)["test_samples"] == 64
+
+
+@pytest.mark.parametrize("source", ["lambda_ops.keras", "lambda_tf.keras", "lambda_k.h5"])
+def test_the_code_of_a_lambda_finds_what_is_usually_imported(source: str, tmp_path: Path) -> None:
+    """A file keeps a Lambda's code without the imports around it; a Siamese net of any tutorial would be refused."""
+    golden = taken(source, tmp_path, trust=True) and load_golden(tmp_path / GOLDEN_FILE)
+    (answers,) = golden.reference.values()
+    x = next(iter(golden.inputs.values()))
+    if source == "lambda_ops.keras":
+        want = np.square(golden.inputs["left"] - golden.inputs["right"]).sum(1, keepdims=True)
+    elif source == "lambda_tf.keras":
+        want = x.reshape(-1, 4, 4, 2, 2).transpose(0, 1, 3, 2, 4).reshape(-1, 8, 8, 1)
+    else:
+        want = x.sum(1, keepdims=True)
+    np.testing.assert_allclose(answers, want, rtol=1e-6)
+
+
+@pytest.mark.parametrize("source", ["lambda_own.keras", "lambda_own_shape.keras"])
+def test_a_name_of_a_lambdas_own_is_asked_for_and_taken_where_it_is_given(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Where Keras looks names up; another test of this process may have given this one.
+    monkeypatch.delattr("keras.src.utils.python_utils.own_scale", raising=False)
+    with pytest.raises(ModelFailed) as refused:
+        taken(source, tmp_path / "without", trust=True)
+    assert "a Lambda layer uses `own_scale`" in refused.value.hint
+    taken(source, tmp_path, trust=True, custom_objects=("own_names:own_scale",))
+    golden = load_golden(tmp_path / GOLDEN_FILE)
+    np.testing.assert_allclose(next(iter(golden.reference.values())), golden.inputs["x"] * 3, rtol=1e-6)
+
+
+def test_what_was_adopted_loads_again_from_the_store_with_its_code(tmp_path: Path) -> None:
+    """The search for a cause would break off, with a message of Keras's about a class that the user had named."""
+    for source, asked in (
+        ("custom.keras", {"custom_objects": ("my_layers:Shifted",)}),
+        ("lambda_ops.keras", {"trust": True}),
+    ):
+        facts = taken(source, tmp_path / source, **asked)
+        (tmp_path / source / MANIFEST).write_text(json.dumps({"facts": facts}))
+        assert kept_model(tmp_path / source / KERAS_FILE).inputs
 
 
 @pytest.mark.parametrize(
