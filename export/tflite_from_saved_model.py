@@ -18,6 +18,7 @@ from export.lowered_saved_model import Used, lowered, operations_lowered_when_re
 from export.one_sample import ONE_SAMPLE, for_one_sample
 from export.tflite_converter import tflite_converter
 from export.tflite_kept_float import SELECTIVE_PRECISIONS, quantized_but
+from export.tflite_one_hot import one_hots_in_scale
 from export.tflite_signature import signature_of_tflite
 from export.tflite_transposed import transposed_weights_widened
 from pipeline.core.artifact import CALIBRATED_PRECISIONS, Format, Precision
@@ -85,7 +86,10 @@ def tflite_from_saved_model(
         with for_one_sample(saved_model, signature, scratch=into.parent) as single:
             content, used = _converted(partial(attempt, single), label, lowering=lowering)
         used = (*used, ONE_SAMPLE)
-    content = transposed_weights_widened(content)
+    if precision is Precision.DYNAMIC:
+        content = transposed_weights_widened(content)
+    elif precision in CALIBRATED_PRECISIONS:
+        content = one_hots_in_scale(content)
     want = _in_integers(signature) if precision is Precision.INT8_IO else signature
     check_kept(signature_of_tflite(content, signature.name, label=label), want, label=label)
     into.write_bytes(content)

@@ -7,8 +7,9 @@ results: the last state, the inputs that were handed round. So they become outpu
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
+
+from export.tflite_edited import edited, holds
 
 
 def loops_read(content: bytes) -> tuple[bytes, int]:
@@ -16,7 +17,9 @@ def loops_read(content: bytes) -> tuple[bytes, int]:
 
     Raises ValueError for such a loop within another or within a branch, where outputs cannot be added.
     """
-    if not _has_loop(content):
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    if not holds(content, schema.BuiltinOperator.WHILE):
         return content, 0
     added = 0
 
@@ -31,7 +34,7 @@ def loops_read(content: bytes) -> tuple[bytes, int]:
         main.outputs = [*main.outputs, *unread]
         added = len(unread)
 
-    return _changed(content, read), added
+    return edited(content, read), added
 
 
 def without_last_outputs(content: bytes, count: int) -> bytes:
@@ -41,15 +44,7 @@ def without_last_outputs(content: bytes, count: int) -> bytes:
         main = model.subgraphs[0]
         main.outputs = list(main.outputs)[:-count]
 
-    return _changed(content, drop) if count else content
-
-
-def _has_loop(content: bytes) -> bool:
-    from tensorflow.lite.python import schema_py_generated as schema
-
-    model = schema.Model.GetRootAs(content, 0)
-    codes = (model.OperatorCodes(position) for position in range(model.OperatorCodesLength()))
-    return any(code.BuiltinCode() == schema.BuiltinOperator.WHILE for code in codes)
+    return edited(content, drop) if count else content
 
 
 def _unread(model: Any, graph: Any) -> list[int]:
@@ -64,14 +59,3 @@ def _unread(model: Any, graph: Any) -> list[int]:
         for index in operation.outputs
         if index not in read
     ]
-
-
-def _changed(content: bytes, change: Callable[[Any], None]) -> bytes:
-    import flatbuffers
-    from tensorflow.lite.python import schema_py_generated as schema
-
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-    change(model)
-    builder = flatbuffers.Builder(len(content))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from export.tflite_edited import edited, holds, operations_of
+
 _WEIGHTS, _INPUT = 1, 2
 
 
@@ -16,48 +18,24 @@ def transposed_weights_widened(content: bytes) -> bytes:
     """The file with the 8-bit weights of every transposed convolution in float widened to float32 when it is loaded."""
     from tensorflow.lite.python import schema_py_generated as schema
 
-    if not _has_mixed(content):
-        return content
-    import flatbuffers
-
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-    for graph in model.subgraphs:
-        widened: dict[int, int] = {}
-        for operation in list(graph.operators):
-            if not _mixed(model, graph, operation):
-                continue
-            weights = int(operation.inputs[_WEIGHTS])
-            if weights not in widened:
-                widened[weights] = _dequantized(model, graph, weights)
-            operation.inputs = [widened.get(int(index), int(index)) for index in operation.inputs]
-    builder = flatbuffers.Builder(len(content))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    kind = schema.BuiltinOperator.TRANSPOSE_CONV
+    return edited(content, lambda model: _widen(model, kind)) if holds(content, kind) else content
 
 
-def _has_mixed(content: bytes) -> bool:
-    from tensorflow.lite.python import schema_py_generated as schema
-
-    model = schema.Model.GetRootAs(content, 0)
-    kinds = [model.OperatorCodes(position).BuiltinCode() for position in range(model.OperatorCodesLength())]
-    for graph in (model.Subgraphs(position) for position in range(model.SubgraphsLength())):
-        for operation in (graph.Operators(position) for position in range(graph.OperatorsLength())):
-            if kinds[operation.OpcodeIndex()] == schema.BuiltinOperator.TRANSPOSE_CONV and _differ(
-                graph.Tensors(operation.Inputs(_WEIGHTS)).Type(), graph.Tensors(operation.Inputs(_INPUT)).Type()
-            ):
-                return True
-    return False
-
-
-def _mixed(model: Any, graph: Any, operation: Any) -> bool:
-    from tensorflow.lite.python import schema_py_generated as schema
-
-    if model.operatorCodes[operation.opcodeIndex].builtinCode != schema.BuiltinOperator.TRANSPOSE_CONV:
-        return False
-    return _differ(*(graph.tensors[operation.inputs[place]].type for place in (_WEIGHTS, _INPUT)))
+def _widen(model: Any, kind: int) -> None:
+    widened: dict[tuple[int, int], int] = {}
+    for graph, operation in operations_of(model, kind):
+        inputs = [int(index) for index in operation.inputs]
+        if not _in_8_bits_beside_float(*(graph.tensors[inputs[place]].type for place in (_WEIGHTS, _INPUT))):
+            continue
+        key = (id(graph), inputs[_WEIGHTS])
+        if key not in widened:
+            widened[key] = _dequantized(model, graph, inputs[_WEIGHTS])
+        inputs[_WEIGHTS] = widened[key]
+        operation.inputs = inputs
 
 
-def _differ(weights: int, given: int) -> bool:
+def _in_8_bits_beside_float(weights: int, given: int) -> bool:
     from tensorflow.lite.python import schema_py_generated as schema
 
     return bool(weights == schema.TensorType.INT8 and given == schema.TensorType.FLOAT32)

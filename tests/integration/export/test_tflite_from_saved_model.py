@@ -293,6 +293,26 @@ def test_a_transposed_convolution_in_dynamic_runs_on_every_runtime(tmp_path: Pat
         assert 10 * np.log10(np.square(want).sum() / np.square(got - want).sum()) > 35
 
 
+def test_one_hot_rows_are_ones_and_zeros_in_integers(tmp_path: Path) -> None:
+    """The quantizer makes 0.5 of every zero: a mixture of experts, or any encoded category, would be nonsense."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    given = keras.Input((4,), name="x")
+    best = keras.ops.argmax(keras.layers.Dense(5)(given), axis=-1)
+    model = keras.Model(given, keras.layers.Dense(5)(keras.ops.one_hot(best, 5)))
+    x = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
+    exported = export(model, tmp_path / "hot", samples={"x": x}, answers={"y": model.predict(x, verbose=0)})
+    made = tflite(exported, tmp_path / "files", Precision.INT8)
+    want = exported.answers["y"]
+    for library in ("tflite-runtime", "litert"):
+        (scratch := tmp_path / library).mkdir()
+        with EdgeProcess(library=library).boot(scratch) as session, session.load(made, "") as runner:
+            got = runner.run({"x": x}, batch_size=7).outputs["y"]
+        # Of two scores that are alike the integers may pick the other.
+        assert np.mean(np.abs(got - want).max(axis=1) < 0.03 * np.abs(want).max()) > 0.9
+
+
 def test_a_loop_within_a_loop_is_refused_before_it_ends_the_process() -> None:
     """Its results cannot be made outputs; a run would lose its converting process, and say SIGSEGV."""
     from tensorflow.lite.python import schema_py_generated as schema
