@@ -26,7 +26,8 @@ class Asked:
     and within `ranges` (low and high by input name), dimensions that the model leaves open getting their size from
     `shapes` (one sample's sizes by input name) or 32. `labels` says that the samples hold the right classes, too;
     `scores` names the output that scores them. `trust` lets a file run the code that it carries or names.
-    `custom_objects` are `module:Class` each. `beside` are .tflite files that others made from the same model.
+    `custom_objects` are `module:Class` each. `beside` are .tflite files that others made from the same model. With
+    `after`, names of layers, the part of the model behind these is taken in, and what is in front stays in the app.
     """
 
     name: str | None = None
@@ -41,6 +42,7 @@ class Asked:
     custom_objects: Sequence[str] = ()
     seed: int = 0
     beside: Sequence[Path] = ()
+    after: Sequence[str] = ()
 
 
 def adopt(
@@ -71,6 +73,11 @@ def adopted(source: str, asked: Asked, config: Config) -> Adopted:
     adoption.check_name(name, taken=model_files(config))
     if asked.count is not None and asked.count < 2:
         raise UsageError(f"--count {asked.count}: one sample shows nothing of how answers vary", hint="give 2 or more")
+    if asked.after and found.kind == "saved_model":
+        raise UsageError(
+            f"--after {asked.after[0]}: a SavedModel has operations, but no layers to cut behind",
+            hint="adopt the .keras file that it was exported from, or a function that builds the model",
+        )
     samples = None if asked.samples is None else Path(folder, asked.samples).resolve()
     return Adopted(
         name=name,
@@ -90,6 +97,7 @@ def adopted(source: str, asked: Asked, config: Config) -> Adopted:
         trust=asked.trust,
         custom_objects=tuple(asked.custom_objects),
         seed=asked.seed,
+        after=tuple(dict.fromkeys(asked.after)),
         beside=_beside([Path(folder, file).resolve() for file in asked.beside]),
     )
 

@@ -46,7 +46,8 @@ class Adopted(msgspec.Struct, frozen=True, kw_only=True):
     """A model by its name, and all that was asked when it was adopted.
 
     `source` is an absolute path, or `module:function` (`path.py:function`) with modules looked for in `folder` first.
-    The digests are SHA-256 (hex): of the source, of the code that it needs, and of what `samples` holds.
+    The digests are SHA-256 (hex): of the source, of the code that it needs, and of what `samples` holds. `after` names
+    layers: only the part of the model behind them is taken in, and `samples` are samples of the whole model.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Adopted(msgspec.Struct, frozen=True, kw_only=True):
     custom_objects: tuple[str, ...] = ()
     seed: int = 0
     beside: tuple[Beside, ...] = ()
+    after: tuple[str, ...] = ()
 
     def ingredients(self) -> dict[str, Any]:
         """What decides what is taken in: contents, not the places where they lie."""

@@ -47,18 +47,19 @@ def load(adopted: Adopted, *, samples: Sequence[TensorSpec] = ()) -> Foreign:
     """
     match adopted.kind:
         case "keras":
-            return _keras(adopted, from_keras_file(adopted), samples)
+            return foreign_of_keras(adopted, from_keras_file(adopted), samples)
         case "h5":
-            return _keras(adopted, from_h5(adopted), samples)
+            return foreign_of_keras(adopted, from_h5(adopted), samples)
         case "builder":
-            return _keras(adopted, built_by(adopted), samples)
+            return foreign_of_keras(adopted, built_by(adopted), samples)
         case "saved_model":
             return _saved_model(adopted)
         case _:
             assert_never(adopted.kind)
 
 
-def _keras(adopted: Adopted, found: KerasFound, samples: Sequence[TensorSpec]) -> Foreign:
+def foreign_of_keras(adopted: Adopted, found: KerasFound, samples: Sequence[TensorSpec]) -> Foreign:
+    """A Keras model in memory as a model to be taken in. Raises UsageError when a signature of it was asked for."""
     import tensorflow as tf
 
     from export.keras_interface import interface_of

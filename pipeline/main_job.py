@@ -173,11 +173,12 @@ def as_text(finished: Finished, *, width: int, colour: bool) -> str:
 
 
 def as_json(finished: Finished) -> str:
-    """One JSON object: the verdict, and where the full report lies."""
+    """One JSON object: the verdict, what part of a model it is about, and where the full report lies."""
     verdict = msgspec.to_builtins(finished.report.verdict)
     return json.dumps(
         {
             "verdict": verdict,
+            "after": list(finished.report.model.after),
             "report": str(finished.release / _REPORT / REPORT_JSON),
             "artifacts": str(finished.release),
             "made": list(finished.made),

@@ -44,6 +44,8 @@ class Recipes:
                 *("pipeline/golden.py", "pipeline/repeatability.py", "export/keras_interface.py"),
                 "export/saved_model_from_call.py",
                 "export/computed_in.py",
+                *("pipeline/behind.py", "export/keras_behind.py", "export/layer_cut.py", "export/layer_graph.py"),
+                "export/front_part.py",
             ],
             tools=["tensorflow", "keras", "tf-keras", "numpy"],
             settings={

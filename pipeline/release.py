@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from export.front_part import FRONT_FILE
 from pipeline.cells import convert_step
 from pipeline.core.artifact import Format, Precision
 from pipeline.store import Entry, disk_problems_named
@@ -60,6 +61,8 @@ def _contents(ran: Ran, reported: Entry, model: str) -> dict[str, tuple[Entry, s
     }
     if "model.keras" in ran.trained.files:
         contents[f"{model}.keras"] = (ran.trained, "model.keras")
+    if FRONT_FILE in ran.trained.files:
+        contents[FRONT_FILE] = (ran.trained, FRONT_FILE)
     for kind, precision, entry in _converted(ran):
         if kind is Format.TFLITE:
             contents[f"tflite/{entry.facts['file']}"] = (entry, entry.facts["file"])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import evidence, golden, stages
+from pipeline.adoption import FACT
 from pipeline.cells import Cell, artifact_of
 from pipeline.config import Config
 from pipeline.core.artifact import Artifact
@@ -72,6 +73,7 @@ def report_of(ran: Ran, config: Config, model: str) -> Report:
             scores_output=facts.scores_output,
             classes=() if scores is None else tuple(scores["classes"]),
             signature=signature.name,
+            after=tuple(trained.get(FACT, {}).get("after", ())),
         ),
         reference=_reference(ran.trained),
         samples=Samples(

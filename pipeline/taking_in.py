@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline import golden
 from pipeline.adoption import FACT, Adopted
+from pipeline.behind import Behind, behind, checked_whole, graph_of, notes_on
 from pipeline.core.errors import ModelFailed, TripointError, UsageError
 from pipeline.core.model import predicted_classes
 from pipeline.core.progress import Observer, Progress
@@ -54,37 +55,48 @@ def take_in(
 ) -> Facts:
     """Leave in `folder` the SavedModel, the golden and the representative samples; facts about the model.
 
-    Raises ModelFailed for a model that does not load, does not answer or cannot be exported, and UsageError for samples
-    that do not fit it.
+    Of a model that is to be cut, all of this is about the part behind the cut, and `front.json` says what is in front.
+
+    Raises ModelFailed for a model that does not load, does not answer or cannot be exported, or for parts that do not
+    answer as the whole does, and UsageError for samples that do not fit it and for a cut that cannot be.
     """
     import keras
+    import msgspec
 
     from export.computed_in import narrowest_float
 
     # Layers without names are numbered by what the process has seen: outputs would be called otherwise another time.
     keras.utils.clear_session()
     observer(Progress(stage="adopt", message=f"loading {adopted.source}"))
-    model = load(adopted, samples=() if adopted.samples is None else looks_of(Path(adopted.samples)))
-    batch = fixed_batch(model.inputs)
-    samples = _samples_for(model, adopted, batch, representative_samples)
+    whole = load(adopted, samples=() if adopted.samples is None else looks_of(Path(adopted.samples)))
+    parts = behind(whole, adopted) if adopted.after else None
+    model = whole if parts is None else parts.model
+    batch = fixed_batch(whole.inputs)
+    of_whole = _samples_for(whole, adopted, batch, representative_samples)
+    samples = of_whole if parts is None else _through(parts, of_whole, batch)
     observer(Progress(stage="adopt", message=f"asking it for {sample_count(samples.asked)} answers"))
     reference = reference_answers(model, samples.asked, batch)
     unrepeatable = unrepeatable_outputs(
         samples.asked, reference, lambda rows, size: reference_answers(model, rows, batch or size), batch=batch
     )
+    of_cut: list[str] = []
+    if parts is not None:
+        observer(Progress(stage="adopt", message="holding front part and part behind against the whole model"))
+        of_cut = _checked_cut(parts, of_whole, samples, folder, batch)
     observer(Progress(stage="adopt", message="exporting"))
     signature = _written(model, adopted, folder, samples, input_checks=input_checks)
     scores = _scores(adopted, signature, reference)
     labels = _checked_labels(samples.labels, scores, reference)
     _save(folder, samples, reference, labels)
     if adopted.kind == "keras":
-        shutil.copyfile(adopted.source, folder / KERAS_FILE)
+        _keep_keras_file(adopted, model, folder)
+    graph = graph_of(model)
     accuracy = None
     if labels is not None and scores is not None:
         accuracy = float(np.mean(predicted_classes(reference[scores["output"]]) == labels))
     return {
         FACT: adopted.to_json(),
-        "summary": f"adopted from {Path(adopted.source).name}",
+        "summary": f"adopted from {Path(adopted.source).name}{_part(adopted)}",
         "output_names": list(signature.output_names),
         "signature": signature.to_json(),
         "accuracy": accuracy,
@@ -94,10 +106,53 @@ def take_in(
         "demo": None,
         "reference": {"runtime": model.runtime, "version": model.version, "digest": adopted.source_digest},
         "samples": samples.description,
-        "notes": [*model.notes, *_batch_notes(batch)],
+        "notes": [*of_cut, *whole.notes, *(model.notes if parts else ()), *_batch_notes(batch)],
         "unrepeatable": dict(unrepeatable),
         "computed_in": narrowest_float(folder / SAVED_MODEL),
+        "layer_graph": None if graph is None else msgspec.to_builtins(graph),
     }
+
+
+def _through(parts: Behind, samples: Samples, batch: int | None) -> Samples:
+    return replace(
+        samples,
+        asked=parts.through(samples.asked, batch=batch),
+        representative=parts.through(samples.representative, batch=batch),
+        description=f"{samples.description}; sent through the front part, up to "
+        + ", ".join(f"`{name}`" for name in parts.cut.after),
+    )
+
+
+def _checked_cut(parts: Behind, of_whole: Samples, samples: Samples, folder: Path, batch: int | None) -> list[str]:
+    """Hold the parts against the whole, and leave front.json; sentences for the report."""
+    from export.front_part import write_front
+
+    unrepeated = checked_whole(parts, of_whole.asked, batch_size=batch or usual_batch(of_whole.asked))
+    graph = graph_of(parts.whole)
+    if graph is None:
+        raise TypeError("a model without layers cannot have been cut")
+    write_front(
+        folder,
+        model=parts.whole.keras_model,
+        graph=graph,
+        cut=parts.cut,
+        inputs=parts.front_inputs,
+        gives=parts.model.inputs[: len(parts.cut.after)],
+        samples=of_whole.asked,
+        answers=samples.asked,
+    )
+    return notes_on(parts, sample_count(of_whole.asked), unrepeated)
+
+
+def _keep_keras_file(adopted: Adopted, model: Foreign, folder: Path) -> None:
+    if adopted.after and model.keras_model is not None:
+        model.keras_model.save(folder / KERAS_FILE)
+    else:
+        shutil.copyfile(adopted.source, folder / KERAS_FILE)
+
+
+def _part(adopted: Adopted) -> str:
+    return f", the part behind {', '.join(f'`{name}`' for name in adopted.after)}" if adopted.after else ""
 
 
 def _has_open_sizes(inputs: Sequence[TensorSpec]) -> bool:
@@ -106,10 +161,8 @@ def _has_open_sizes(inputs: Sequence[TensorSpec]) -> bool:
 
 def reference_answers(model: Foreign, samples: Tensors, batch_size: int | None) -> dict[str, NDArray[Any]]:
     """What the model itself answers, one row a sample. Raises ModelFailed when it does not, or answers otherwise."""
-    bytes_each = sum(array.nbytes // len(array) for array in samples.values())
-    usual = _LARGE_REFERENCE_BATCH if bytes_each > _LARGE_SAMPLE_BYTES else _REFERENCE_BATCH
     parts: list[Tensors] = []
-    for rows in batches(samples, batch_size or usual):
+    for rows in batches(samples, batch_size or usual_batch(samples)):
         try:
             answer = model.answer(rows)
         except TripointError:
@@ -133,6 +186,12 @@ def reference_answers(model: Foreign, samples: Tensors, batch_size: int | None) 
             f"the model's answers change their shape from batch to batch: {shapes}",
             hint="pad them inside the model to one size: answers of different shapes cannot be compared",
         ) from error
+
+
+def usual_batch(samples: Tensors) -> int:
+    """How many samples a model is asked at once where nobody says."""
+    bytes_each = sum(array.nbytes // len(array) for array in samples.values())
+    return _LARGE_REFERENCE_BATCH if bytes_each > _LARGE_SAMPLE_BYTES else _REFERENCE_BATCH
 
 
 def _check_rows(answer: Tensors, count: int) -> None:

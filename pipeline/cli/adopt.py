@@ -64,6 +64,7 @@ def adopt(
     custom_objects: tuple[str, ...],
     seed: int,
     beside: tuple[Path, ...],
+    after: tuple[str, ...],
     engine: str | None,
     only: tuple[str, ...],
     allow_missing: bool,
@@ -78,6 +79,7 @@ def adopt(
     \b
     Example:
       tripoint adopt my_model.keras --samples test.npz
+      tripoint adopt reviews.keras --after text_vectorization --samples reviews.csv
       tripoint adopt saved_model/ --name kws --range input=-100:100
       tripoint adopt keras.applications:MobileNetV2 --seed 1
     """
@@ -98,6 +100,7 @@ def adopt(
         custom_objects=custom_objects,
         seed=seed,
         beside=beside,
+        after=after,
     )
     with watching(verbosity_of(verbosity)) as observer:
         result = adopting.adopt(

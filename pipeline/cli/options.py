@@ -50,6 +50,12 @@ def source_options(command: F) -> F:
         click.option(
             "--trust", is_flag=True, help="Let the file run code that it carries or names, as Lambda layers do."
         ),
+        click.option(
+            "--after",
+            multiple=True,
+            metavar="LAYER",
+            help="Take only the part of a Keras model behind this layer; what is in front stays in the app.",
+        ),
         click.option("--signature", help="Which signature of a SavedModel; else the only one, or `serving_default`."),
     ):
         command = option(command)

@@ -32,6 +32,7 @@ def preflight(
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
     trust: bool,
     custom_objects: tuple[str, ...],
+    after: tuple[str, ...],
     no_lowering: bool,
     as_json: bool,
     verbosity: str | None,
@@ -45,13 +46,14 @@ def preflight(
     Example:
       tripoint preflight digits
       tripoint preflight my_model.keras --quick
+      tripoint preflight my_model.keras --after text_vectorization
     """
     from pipeline import preflight_job
     from pipeline.adopting import Asked, known_or_adopted
     from pipeline.cli.progress import watching
     from pipeline.preflight import render
 
-    asked = Asked(signature=signature, shapes=dict(shapes), trust=trust, custom_objects=custom_objects)
+    asked = Asked(signature=signature, shapes=dict(shapes), trust=trust, custom_objects=custom_objects, after=after)
     config = settings()
     file = known_or_adopted(model, asked, config)
     with watching(verbosity_of(verbosity)) as observer:

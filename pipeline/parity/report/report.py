@@ -22,7 +22,8 @@ class TensorFacts(Value, frozen=True):
 class ModelFacts(Value, frozen=True):
     """The model in question. `classes` are the names of what `scores_output` scores, in order.
 
-    `signature` is the name under which the artifacts are asked.
+    `signature` is the name under which the artifacts are asked. `after` names the layers behind which a larger model
+    was cut: what is reported on is the part behind them.
     """
 
     name: str
@@ -32,6 +33,7 @@ class ModelFacts(Value, frozen=True):
     scores_output: str | None = None
     classes: tuple[str, ...] = ()
     signature: str = "serving_default"
+    after: tuple[str, ...] = ()
 
 
 class Reference(Value, frozen=True):
