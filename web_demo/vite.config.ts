@@ -4,6 +4,7 @@ import { defineConfig } from 'vite';
 
 import { kernels } from './vite/kernels.ts';
 import { precache } from './vite/precache.ts';
+import { shaderKey } from './vite/shader-key.ts';
 
 const SERVICE_WORKER = 'service-worker';
 const KERNELS = 'kernels.json';
@@ -12,6 +13,7 @@ export default defineConfig({
   // Relative, so that the build works under any path of any host.
   base: './',
   plugins: [
+    shaderKey(),
     kernels(KERNELS),
     precache(`${SERVICE_WORKER}.js`, (file) => file.includes('parity') || file === KERNELS),
   ],

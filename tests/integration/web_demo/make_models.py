@@ -24,6 +24,7 @@ def main(folder: Path) -> None:
     _pair(folder / "pair")
     _loop(folder / "loop")
     _recurrent(folder / "recurrent")
+    _two_products(folder / "two_products")
 
 
 def _digits(folder: Path) -> None:
@@ -113,6 +114,33 @@ def _recurrent(folder: Path) -> None:
         model_name="recurrent",
         warmup_samples={"words": samples["words"][:1]},
     )
+    _finish(folder, signature, samples, (Precision.FLOAT32,))
+
+
+def _two_products(folder: Path) -> None:
+    """A product of pooled maps, and then one of averages that are too many for one row of a texture at batch size 7."""
+    random = np.random.default_rng(0)
+    first, second = (random.normal(size=(width, 4)).astype(np.float32) / width**0.5 for width in (192, 2048))
+    bias = tf.constant([1.0, 2.0, 3.0, 4.0])
+    module = tf.Module()
+
+    def serve(few: tf.Tensor, many: tf.Tensor) -> dict[str, tf.Tensor]:
+        pooled = tf.reshape(tf.nn.max_pool2d(few, 2, 2, "VALID"), [-1, 192])
+        y = tf.nn.bias_add(pooled @ first, bias)
+        # The second product waits for the first: the shader that comes first is the one that was kept for both.
+        averages = tf.reduce_mean(many + tf.reshape(y[:, 0], [-1, 1, 1, 1]), [1, 2])
+        return {"y": y, "z": tf.nn.bias_add(averages @ second, bias)}
+
+    few, many = tf.TensorSpec([None, 2, 2, 192], tf.float32), tf.TensorSpec([None, 2, 2, 2048], tf.float32)
+    signed = tf.function(serve, input_signature=[few, many])
+    tf.saved_model.save(module, str(folder / "saved/1"), signatures={"serving_default": signed})
+    shapes = {"few": (2, 2, 192), "many": (2, 2, 2048)}
+    signature = Signature(
+        name="serving_default",
+        inputs=tuple(TensorSpec(name=name, dtype="float32", shape=(None, *shape)) for name, shape in shapes.items()),
+        outputs=(_spec("y", "float32", 4), _spec("z", "float32", 4)),
+    )
+    samples = {name: random.normal(size=(14, *shape)).astype(np.float32) for name, shape in shapes.items()}
     _finish(folder, signature, samples, (Precision.FLOAT32,))
 
 
