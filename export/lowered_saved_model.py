@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
@@ -12,12 +13,15 @@ from typing import Any
 
 from export.lowering.body import Body
 from export.lowering.every import LOWERINGS
+from export.lowering.in_float32 import BECOMES, DOUBLES, HALVES, NAME, compute_in_float32
 from export.lowering.lowering import Lowering, When
 from export.simplified_saved_model import simplify
 from pipeline.core.artifact import Format
 
 _MODEL_FILE = "saved_model.pb"
 _KEPT = ("variables", "assets")
+# What a converter's message calls the type, beside operations, when it refuses one for it.
+_REFUSED_TYPE = {"f64": "float64"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,36 +53,75 @@ def lowered(
     from tensorflow.core.protobuf import saved_model_pb2
 
     content = saved_model_pb2.SavedModel.FromString((saved_model / _MODEL_FILE).read_bytes())
-    used: dict[tuple[Lowering, str], set[str]] = defaultdict(set)
+    used: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for meta_graph in content.meta_graphs:
         library = meta_graph.graph_def.library
+        if lowering:
+            for kind, nodes in compute_in_float32(meta_graph, _narrowed(target, refused)).items():
+                used[NAME, f"arithmetic in {kind}", BECOMES] |= nodes
         for function in list(library.function):
             simplify(function)
             if lowering:
                 for done, operation, node in _lower(function, library, target, refused):
-                    used[done, operation].add(node)
+                    used[done.name, operation, done.becomes].add(node)
+    with _written(content, saved_model, scratch) as folder:
+        yield Lowered(
+            folder=folder,
+            used=tuple(
+                Used(lowering=name, operation=operation, becomes=becomes, nodes=tuple(sorted(nodes)))
+                for (name, operation, becomes), nodes in used.items()
+            ),
+        )
+
+
+@contextmanager
+def in_float32(saved_model: Path) -> Iterator[Path | None]:
+    """Yield a copy that computes in float32 where the model computes in halves or doubles; such nodes are marked.
+
+    None when there are none such, or it cannot be made.
+    """
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    content = saved_model_pb2.SavedModel.FromString((saved_model / _MODEL_FILE).read_bytes())
+    found = [compute_in_float32(meta_graph, (*HALVES, *DOUBLES), mark=True) for meta_graph in content.meta_graphs]
+    if not any(found):
+        yield None
+        return
+    with _written(content, saved_model, None) as folder:
+        yield folder
+
+
+@contextmanager
+def _written(content: Any, saved_model: Path, scratch: Path | None) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="lowered-", dir=scratch) as folder:
         for part in _KEPT:
             if (saved_model / part).exists():
                 Path(folder, part).symlink_to((saved_model / part).resolve())
         Path(folder, _MODEL_FILE).write_bytes(content.SerializeToString(deterministic=True))
-        yield Lowered(
-            folder=Path(folder),
-            used=tuple(
-                Used(lowering=done.name, operation=operation, becomes=done.becomes, nodes=tuple(sorted(nodes)))
-                for (done, operation), nodes in used.items()
-            ),
-        )
+        yield Path(folder)
 
 
-def operations_lowered_when_refused(target: Format) -> frozenset[str]:
-    """The operations for which a refusal is not the last word."""
-    return frozenset(
+def lowered_when_refused(target: Format) -> frozenset[str]:
+    """The operations, and the types, for which a refusal is not the last word."""
+    operations = {
         operation
         for lowering in LOWERINGS
         if lowering.when.get(target) is When.REFUSED
         for operation in lowering.operations
-    )
+    }
+    return frozenset(operations | (set(DOUBLES) if target is Format.TFLITE else set()))
+
+
+def refused_in(text: str) -> frozenset[str]:
+    """The operations of TensorFlow that TFLite's converter names in its message, and float64 where it names that."""
+    types = {name for written, name in _REFUSED_TYPE.items() if re.search(rf"tensor<(?:[^>]*x)?{written}>", text)}
+    return frozenset(re.findall(r"'tf\.(\w+)' op", text)) | types
+
+
+def _narrowed(target: Format, refused: frozenset[str]) -> tuple[str, ...]:
+    """The types that `target` does not compute in. TFLite casts doubles, and does little else with them."""
+    wanted = target is Format.TFJS or not refused.isdisjoint(DOUBLES)
+    return (*HALVES, *DOUBLES) if wanted else HALVES
 
 
 def _lower(function: Any, library: Any, target: Format, refused: frozenset[str]) -> Iterator[tuple[Lowering, str, str]]:

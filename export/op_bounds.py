@@ -15,6 +15,7 @@ import math
 from typing import Any
 
 FLOAT32_ROUNDOFF = 2.0**-24
+ROUNDOFF = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
 _OVER_LEADING_DIGITS = math.sqrt(3 / (8 * math.log(2)))
 
 PRODUCTS = frozenset({"MatMul", "Conv2D", "DepthwiseConv2dNative", "Conv3D", "Conv2DBackpropInput"})
@@ -45,6 +46,16 @@ _BY_OP = {
     "Tanh": 16,
 }
 
+_MOVING = frozenset(
+    {
+        *("Abs", "BroadcastTo", "ConcatV2", "DepthToSpace", "ExpandDims", "Fill", "GatherNd", "GatherV2", "Identity"),
+        *("IdentityN", "Max", "MaxPool", "MaxPool3D", "Maximum", "Min", "Minimum", "MirrorPad", "Neg", "OnesLike"),
+        *("Pack", "Pad", "PadV2", "Relu", "Relu6", "Reshape", "ResizeNearestNeighbor", "ReverseV2", "Select"),
+        *("SelectV2", "Sign", "Slice", "SpaceToDepth", "Split", "SplitV", "Squeeze", "StridedSlice", "Tile", "TopKV2"),
+        *("Transpose", "Unpack", "ZerosLike"),
+    }
+)
+
 
 def roundings(op: str, *, weight_shape: tuple[int, ...] = (), length: int = 0, transposed: bool = False) -> int:
     """The bound of one operation, 0 for those that move or choose values.
@@ -65,6 +76,20 @@ def roundings(op: str, *, weight_shape: tuple[int, ...] = (), length: int = 0, t
             return _BY_OP.get(op, 0)
 
 
+def half_roundings(op: str) -> int:
+    """How often an operation of half floats rounds to them, 0 for those that move or choose values.
+
+    TensorFlow's kernels for the CPU sum products up in float32 and compute most functions in it. Measured over random
+    values, a product of any length has the noise of one rounding, other functions that of 1 to 2.4, a softmax over 64
+    classes, which is computed in float16, that of 12. What an operation reads may have been rounded for it as well.
+    """
+    if op in ("Softmax", "LogSoftmax"):
+        return 12
+    if op in PRODUCTS or op.startswith("BatchMatMul"):
+        return 1
+    return 0 if op in _MOVING else 3
+
+
 def products(op: str, weight_shape: tuple[int, ...], *, transposed: bool = False) -> int:
     """How many products are summed up for one value."""
     match op:
@@ -78,9 +103,9 @@ def products(op: str, weight_shape: tuple[int, ...], *, transposed: bool = False
             return math.prod(weight_shape[:-1])
 
 
-def walk(count: int) -> float:
-    """The standard deviation, relative, of `count` independent float32 roundings."""
-    return math.sqrt(count / 3) * _OVER_LEADING_DIGITS * FLOAT32_ROUNDOFF
+def walk(count: int, roundoff: float = FLOAT32_ROUNDOFF) -> float:
+    """The standard deviation, relative, of `count` independent roundings; `roundoff` is half an ULP above 1."""
+    return math.sqrt(count / 3) * _OVER_LEADING_DIGITS * roundoff
 
 
 def channel_axes(op: str, weight: Any) -> tuple[int, ...]:

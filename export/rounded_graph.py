@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from export.affine_levels import affine_levels, levels_of
 from export.graph_to_round import GraphToRound
-from export.op_bounds import PRODUCTS, channel_axes, products, roundings, walk
+from export.lowering.in_float32 import COMPUTED_IN
+from export.op_bounds import PRODUCTS, ROUNDOFF, channel_axes, half_roundings, products, roundings, walk
 
 Weight = NDArray[np.float64]
 MakerOf = Callable[[str], Any | None]
@@ -115,20 +116,38 @@ def _round(read: Sequence[tuple[Any, Any]], rounded: Rounded) -> None:
 
 
 def noisy(graph: GraphToRound, *, seed: int) -> GraphToRound:
-    """The graph with the noise of float32 arithmetic in another order."""
+    """The graph with the noise of float32 arithmetic in another order, and of halves where it is marked with them."""
     rng = np.random.default_rng(seed)
 
     def jittered(node: Any, weight: Weight, _: np.random.Generator) -> Weight:
         transposed = node.op == "MatMul" and node.attr["transpose_b"].b
-        count = 2 * products(node.op, weight.shape, transposed=transposed)
-        return weight * (1 + walk(count) * math.sqrt(3) * rng.uniform(-1, 1, weight.shape))
+        spread = walk(2 * products(node.op, weight.shape, transposed=transposed))
+        if roundoff := _half(node):
+            # The weight's own rounding, and that of the value that it is multiplied with.
+            spread = math.hypot(spread, walk(2, roundoff))
+        return weight * (1 + spread * math.sqrt(3) * rng.uniform(-1, 1, weight.shape))
 
     changed = with_weights(graph, jittered)
-    rounded = {name: count for name, _, count in roundings_by_node(changed) if count}
+    counted = {name: (op, count) for name, op, count in roundings_by_node(changed)}
     for node in list(changed.graph.node):
-        if node.name in rounded and node.op not in PRODUCTS:
-            _multiply(changed.graph, node, walk(rounded[node.name]), seed)
+        op, count = counted.get(node.name, (node.op, 0))
+        spread = 0.0 if op in PRODUCTS else walk(count)
+        if (roundoff := _half(node)) and node.name in counted:
+            spread = math.hypot(spread, walk(half_roundings(op), roundoff))
+        if spread:
+            _multiply(changed.graph, node, spread, seed)
     return changed
+
+
+def halves_in(graph: GraphToRound) -> str:
+    """`bfloat16` or `float16` where nodes are marked with having been computed in it, else `float32`."""
+    marks = {node.attr[COMPUTED_IN].s.decode() for node in graph.graph.node if COMPUTED_IN in node.attr}
+    return next((name for name in ("bfloat16", "float16") if name in marks), "float32")
+
+
+def _half(node: Any) -> float:
+    """The roundoff of the halves that the node was computed in, 0 for others."""
+    return ROUNDOFF.get(node.attr[COMPUTED_IN].s.decode(), 0.0) if COMPUTED_IN in node.attr else 0.0
 
 
 def _multiply(graph: Any, node: Any, spread: float, seed: int) -> None:
@@ -223,9 +242,7 @@ def roundings_by_node(graph: GraphToRound) -> list[tuple[str, str, int]]:
         length = 0
         if operation.type in PRODUCTS:
             constant = maker_of(operation.inputs[1].name)
-            if not _is_constant(constant):
-                continue
-            weight = _value(constant).shape
+            weight = _value(constant).shape if _is_constant(constant) else ()
         elif operation.type in ("Softmax", "LogSoftmax"):
             length = int(operation.inputs[0].shape[-1] or 0)
         elif operation.type == "AvgPool":
@@ -235,11 +252,15 @@ def roundings_by_node(graph: GraphToRound) -> list[tuple[str, str, int]]:
             sizes = [shape.num_elements() if shape.rank is not None else None for shape in (before, after)]
             length = int(sizes[0] / max(sizes[1], 1)) if sizes[0] and sizes[1] else 0
         transposed = operation.type == "MatMul" and operation.get_attr("transpose_b")
+        # Of a product of two values that are both computed, nothing is known.
+        unknown = operation.type in PRODUCTS and not weight
         found.append(
             (
                 operation.name,
                 operation.type,
-                roundings(operation.type, weight_shape=weight, length=length, transposed=bool(transposed)),
+                0
+                if unknown
+                else roundings(operation.type, weight_shape=weight, length=length, transposed=bool(transposed)),
             )
         )
     return found

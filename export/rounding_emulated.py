@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from export.graph_to_round import GraphToRound
 from export.rounded_graph import (
+    halves_in,
     noisy,
     roundings_by_node,
     to_float16,
@@ -42,11 +43,15 @@ class Moved:
 
 @dataclass(frozen=True, kw_only=True)
 class Rounding:
-    """What the precisions do to each output, by precision; the worst-case ULP of the whole graph; its operations."""
+    """What the precisions do to each output, by precision; the worst-case ULP of the whole graph; its operations.
+
+    `computed_in` is what a model of half floats rounds to, whose noise is in all of them then.
+    """
 
     moved: Mapping[str, Mapping[str, Moved]]
     worst_case_ulps: int
     operations: Mapping[str, int]
+    computed_in: str = "float32"
 
 
 def emulated(graph: GraphToRound, samples: Tensors, own: Tensors) -> Rounding:
@@ -62,21 +67,27 @@ def emulated(graph: GraphToRound, samples: Tensors, own: Tensors) -> Rounding:
         return {name: _moved(beside[name], got[name]) for name in floats}
 
     # One changed graph at a time: each holds all weights, and TensorFlow copies them for its session.
+    own_noise = _worst([moved(noisy(graph, seed=seed)) for seed in (_SEED, _SEED + 1)])
+    by_precision = {
+        "float16": _worst([moved(with_weights(graph, narrowed)) for narrowed in _TO_FLOAT16]),
+        "tfjs float16": _worst([moved(with_constants(graph, narrowed)) for narrowed in _TO_FLOAT16]),
+        "uint8": moved(with_constants(graph, to_levels(255))),
+        "uint16": moved(with_constants(graph, to_levels(65_535))),
+        "int8": moved(with_weights(graph, to_int8, activation_bits=8, everything=True)),
+        "int16x8": moved(with_weights(graph, to_int8, activation_bits=16, everything=True)),
+        "dynamic": _dynamic(
+            with_weights(graph, to_int8, activation_bits=8, smallest=_SMALLEST_QUANTIZED), samples, own, floats
+        ),
+    }
+    computed_in = halves_in(graph)
+    if computed_in != "float32":
+        # The reference has this noise, whatever a precision does.
+        by_precision = {name: _together(found, own_noise) for name, found in by_precision.items()}
     return Rounding(
-        moved={
-            "float32": _worst([moved(noisy(graph, seed=seed)) for seed in (_SEED, _SEED + 1)]),
-            "float16": _worst([moved(with_weights(graph, narrowed)) for narrowed in _TO_FLOAT16]),
-            "tfjs float16": _worst([moved(with_constants(graph, narrowed)) for narrowed in _TO_FLOAT16]),
-            "uint8": moved(with_constants(graph, to_levels(255))),
-            "uint16": moved(with_constants(graph, to_levels(65_535))),
-            "int8": moved(with_weights(graph, to_int8, activation_bits=8, everything=True)),
-            "int16x8": moved(with_weights(graph, to_int8, activation_bits=16, everything=True)),
-            "dynamic": _dynamic(
-                with_weights(graph, to_int8, activation_bits=8, smallest=_SMALLEST_QUANTIZED), samples, own, floats
-            ),
-        },
+        moved={"float32": own_noise, **by_precision},
         worst_case_ulps=sum(count for _, _, count in operations),
         operations=_counted([op for _, op, count in operations if count]),
+        computed_in=computed_in,
     )
 
 
@@ -98,6 +109,19 @@ def _moved(own: NDArray[Any], got: NDArray[Any]) -> Moved:
         max_error=float(np.abs(errors[finite]).max(initial=0.0)),
         sqnr_db=float(10 * np.log10(signal / noise)) if noise > 0 and signal > 0 else float("inf"),
     )
+
+
+def _together(first: Mapping[str, Moved], second: Mapping[str, Moved]) -> dict[str, Moved]:
+    """Two independent noises at once: errors may add up, powers do."""
+
+    def both(one: Moved, other: Moved) -> Moved:
+        noise = 10 ** (-one.sqnr_db / 10) + 10 ** (-other.sqnr_db / 10)
+        return Moved(
+            max_error=one.max_error + other.max_error,
+            sqnr_db=float(-10 * np.log10(noise)) if noise > 0 else float("inf"),
+        )
+
+    return {name: both(found, second[name]) for name, found in first.items()}
 
 
 def _worst(several: list[dict[str, Moved]]) -> dict[str, Moved]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.kept_signature import check_kept
-from export.lowered_saved_model import Used, lowered, operations_lowered_when_refused
+from export.lowered_saved_model import Used, lowered, lowered_when_refused, refused_in
 from export.one_sample import ONE_SAMPLE, for_one_sample
 from export.tflite_converter import tflite_converter
 from export.tflite_kept_float import SELECTIVE_PRECISIONS, quantized_but
@@ -103,13 +103,13 @@ def _converted(
     import tensorflow as tf
     from tensorflow.lite.python.convert import ConverterError
 
-    lowered_when_refused = operations_lowered_when_refused(Format.TFLITE) if lowering else frozenset()
+    another_way = lowered_when_refused(Format.TFLITE) if lowering else frozenset()
     refused: frozenset[str] = frozenset()
     while True:
         try:
             return attempt(refused)
         except (ConverterError, ValueError, RuntimeError, tf.errors.OpError) as error:
-            news = (operations_in(str(error)) & lowered_when_refused) - refused
+            news = (refused_in(str(error)) & another_way) - refused
             if not news:
                 gist = _gist(str(error))
                 raise ConversionFailed(
@@ -124,11 +124,6 @@ def _has_loop(saved_model: Path) -> bool:
     content = saved_model_pb2.SavedModel.FromString((saved_model / "saved_model.pb").read_bytes())
     functions = (one for graph in content.meta_graphs for one in graph.graph_def.library.function)
     return any(node.op in _LOOPS for function in functions for node in function.node_def)
-
-
-def operations_in(text: str) -> frozenset[str]:
-    """The operations of TensorFlow that the converter's message names."""
-    return frozenset(re.findall(r"'tf\.(\w+)' op", text))
 
 
 def _in_integers(signature: Signature) -> Signature:

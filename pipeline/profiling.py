@@ -29,11 +29,14 @@ _LARGEST_GRAPH_BYTES = 600_000_000
 def profiled(saved_model: Path, signature: str, inputs: Tensors, reference: Tensors) -> Profile | NoProfile:
     """Try out what rounding does to the signature's graph, on some of the samples; `reference` answers all of them.
 
-    A graph that TensorFlow cannot freeze or run in one piece gives the reason instead.
+    Of a graph that computes in halves or doubles it is tried out on a copy in float32, as the converters get it, with
+    the noise of halves where the model rounds to them. A graph that TensorFlow cannot freeze or run in one piece gives
+    the reason instead.
     """
     import tensorflow as tf
 
     from export.graph_to_round import frozen
+    from export.lowered_saved_model import in_float32
     from export.rounding_emulated import emulated
 
     rows = chosen_rows(inputs)
@@ -46,9 +49,17 @@ def profiled(saved_model: Path, signature: str, inputs: Tensors, reference: Tens
         tried = affordable(len(rows), time.perf_counter() - started)
         wanted = {name: array[rows[tried]] for name, array in reference.items()}
         asked, own = ({name: array[tried] for name, array in tensors.items()} for tensors in (asked, own))
-        return profile_of(emulated(graph, asked, own), own, wanted, left_out=len(rows) - len(tried))
+        with in_float32(saved_model) as copy:
+            rounding = emulated(graph, asked, own) if copy is None else _emulated_on(frozen(copy, signature), asked)
+        return profile_of(rounding, own, wanted, left_out=len(rows) - len(tried))
     except (ValueError, TypeError, KeyError, RuntimeError, NotImplementedError, tf.errors.OpError) as error:
         return NoProfile(unavailable=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+
+
+def _emulated_on(graph: GraphToRound, asked: Tensors) -> Rounding:
+    from export.rounding_emulated import emulated
+
+    return emulated(graph, asked, graph.answers(asked))
 
 
 def _refuse_too_large(graph: GraphToRound) -> None:
@@ -103,4 +114,5 @@ def profile_of(rounding: Rounding, own: Tensors, reference: Tensors, *, left_out
         worst_case_ulps=rounding.worst_case_ulps,
         samples=sample_count(reference),
         left_out=left_out,
+        computed_in=rounding.computed_in,
     )

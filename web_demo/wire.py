@@ -16,12 +16,14 @@ from pipeline.core.text_tensors import is_text, numbers_as_text, text_as_numbers
 
 _OUTPUT_PREFIX = "output:"
 _CALL_SECONDS = "call_seconds"
+_FLOAT32_ROUNDOFF = 2.0**-24
 
 
 def encoded(samples: Tensors, signature: Signature) -> bytes:
     """The samples in TF.js's types: float32, int32, bool, and text as `pipeline.core.text_tensors` puts it in numbers.
 
-    Raises TargetFailed when an input has a type that TF.js lacks and a value that no type of TF.js holds exactly.
+    Doubles are rounded to float32. Raises TargetFailed when an input has a type that TF.js lacks and a value that no
+    type of TF.js holds: an integer beyond 32 bits, a double beyond what float32 reaches.
     """
     specs = {spec.name: spec for spec in signature.inputs}
     if samples.keys() != specs.keys():
@@ -47,24 +49,27 @@ def _as_tfjs(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
     want = np.dtype(np.float32 if kind == "f" else np.int32)
     if array.dtype == want:
         return array
-    # A value out of range may warn, or wrap around silently; what counts is which values are still the same.
+    # A value out of range may warn, or wrap around silently; what counts is which values are still there.
     with np.errstate(all="ignore"):
         cast = array.astype(want)
-    unequal = ~_same(cast, array)
-    if unequal.any():
-        place = tuple(int(index) for index in np.argwhere(unequal)[0])
+    lost = ~_kept(cast, array)
+    if lost.any():
+        place = tuple(int(index) for index in np.argwhere(lost)[0])
         raise TargetFailed(
             f"input {spec.name} is {array.dtype}, TF.js has only {want}, "
-            f"and {int(unequal.sum())} of {array.size} values do not fit: the first is {array[place]} at {place}",
+            f"and {int(lost.sum())} of {array.size} values do not fit: the first is {array[place]} at {place}",
             hint=f"export the model with a {want} input, or compare it with samples that fit",
         )
     return cast
 
 
-def _same(cast: NDArray[Any], array: NDArray[Any]) -> NDArray[np.bool_]:
-    """Where the values are equal in the type that holds both; NaN counts as equal to NaN."""
+def _kept(cast: NDArray[Any], array: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where the value is still there: the same integer, or what rounding to float32 makes of a normal number."""
     if array.dtype.kind == "f":
-        return np.asarray(np.equal(cast, array) | (np.isnan(cast) & np.isnan(array)), dtype=np.bool_)
+        with np.errstate(all="ignore"):
+            wide = array.astype(np.float64)
+            near = np.abs(cast - wide) <= _FLOAT32_ROUNDOFF * np.abs(wide)
+        return np.asarray(near | np.equal(cast, array) | (np.isnan(cast) & np.isnan(array)), dtype=np.bool_)
     limits = np.iinfo(cast.dtype)
     return np.asarray((array >= limits.min) & (array <= limits.max), dtype=np.bool_)
 

@@ -11,6 +11,11 @@ def input_types(node: Any) -> list[int]:
     return [kind for _, kind in _expanded(node, _definition(node).input_arg)]
 
 
+def output_types(node: Any) -> list[int]:
+    """The type of every output of the node, in order."""
+    return [kind for _, kind in _expanded(node, _definition(node).output_arg)]
+
+
 def output_places(node: Any) -> list[str]:
     """How consumers name each output of the node, in order: `output:0`, or `values:0` and `indices:0`."""
     return [place for place, _ in _expanded(node, _definition(node).output_arg)]

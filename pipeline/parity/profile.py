@@ -63,7 +63,8 @@ class Profile(Value, frozen=True):
     """What was found out about a model's rounding.
 
     `operations` counts those that round, `worst_case_ulps` adds up their bounds; `samples` were tried, and `left_out`
-    more would have taken longer than a minute.
+    more would have taken longer than a minute. Where the model computes in halves, `computed_in` names them, and their
+    noise is in what `moved` says of every precision.
     """
 
     outputs: dict[str, OutputProfile]
@@ -71,6 +72,7 @@ class Profile(Value, frozen=True):
     worst_case_ulps: int
     samples: int
     left_out: int = 0
+    computed_in: str = "float32"
 
 
 class NoProfile(Value, frozen=True):
@@ -130,6 +132,7 @@ def derived(line: Tolerance, kind: Format, precision: Precision, output: str, pr
     told = moved.sqnr_db is not None and moved.max_error >= step
     sqnr = math.floor(moved.sqnr_db - 20 * math.log10(times)) if told and moved.sqnr_db is not None else line.sqnr_db
     cut_short = f", {profile.left_out} more would have taken over a minute" if profile.left_out else ""
+    halves = "" if profile.computed_in == "float32" else f", and rounding to {profile.computed_in} as the model does,"
     operations = ", ".join(f"{count} {name}" for name, count in profile.operations.items())
     return msgspec.structs.replace(
         line,
@@ -138,7 +141,7 @@ def derived(line: Tolerance, kind: Format, precision: Precision, output: str, pr
         sqnr_db=sqnr,
         predicted=predicted,
         source=(
-            f"derived: rounding this model's graph as {precision} does moves the output by "
+            f"derived: rounding this model's graph as {precision} does{halves} moves the output by "
             f"{bound(rounded_up(predicted))} on {profile.samples} samples{cut_short} ({operations}; at worst "
             f"{profile.worst_case_ulps} float32 ULP by WebNN's bounds); {times:g} x that is allowed. "
             f"Decisions and accuracy: {line.source}"

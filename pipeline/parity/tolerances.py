@@ -177,10 +177,10 @@ def tolerance_for(
     """The `base`, or without one the line of the table, overridden by what is set for `<format>/<precision>`, then for
     `.../<output>`.
 
-    A reference that is itself computed in `float16` or `bfloat16` widens the line before. Raises UsageError when the
-    table has no such line or an override sets an impossible bound.
+    A reference that is itself computed in `float16` or `bfloat16` widens what is not derived for it before. Raises
+    UsageError when the table has no such line or an override sets an impossible bound.
     """
-    tolerance = _no_finer_than(base or line_of(format, precision), computed_in)
+    tolerance = _no_finer_than(base or line_of(format, precision), computed_in, derived=base is not None)
     line = f"{format}/{precision}"
     for key in (line, f"{line}/{output}"):
         if key in overrides:
@@ -220,16 +220,23 @@ def tolerances_for(
 _OF_NARROW_REFERENCES = {"float16": (1e-2, 1e-3, 50.0), "bfloat16": (8e-2, 1.6e-2, 32.0)}
 
 
-def _no_finer_than(tolerance: Tolerance, computed_in: str) -> Tolerance:
-    """Wide enough for a reference that rounds: a target that computes finer is not wrong for it."""
+def _no_finer_than(tolerance: Tolerance, computed_in: str, *, derived: bool) -> Tolerance:
+    """Wide enough for a reference that rounds: a target that computes finer is not wrong for it.
+
+    Bounds of values that were derived know of it.
+    """
     if computed_in not in _OF_NARROW_REFERENCES:
         return tolerance
     atol, rtol, sqnr_db = _OF_NARROW_REFERENCES[computed_in]
+    if not derived:
+        tolerance = msgspec.structs.replace(
+            tolerance,
+            atol=max(tolerance.atol, atol),
+            rtol=max(tolerance.rtol, rtol),
+            sqnr_db=None if tolerance.sqnr_db is None else min(tolerance.sqnr_db, sqnr_db),
+        )
     return msgspec.structs.replace(
         tolerance,
-        atol=max(tolerance.atol, atol),
-        rtol=max(tolerance.rtol, rtol),
-        sqnr_db=None if tolerance.sqnr_db is None else min(tolerance.sqnr_db, sqnr_db),
         top1=None if tolerance.top1 is None else min(tolerance.top1, 0.99),
         accuracy_drop=None if tolerance.accuracy_drop is None else max(tolerance.accuracy_drop, 0.005),
         reason=f"{tolerance.reason}; the reference itself computes in {computed_in}",

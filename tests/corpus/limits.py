@@ -87,23 +87,12 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
         "server/rest *": r"Conversion of JSON Value",
         "edge/tflite-runtime *": r"the runtime failed on inputs of shape",
     },
-    "float64-input": {
-        "browser/* *": _WIDE,
-    },
     "float16-throughout": {
         "server/rest *": r"Conversion of JSON Value",
-        "edge/* *": r"'tf\.MatMul' op is neither",
-    },
-    "float64-throughout": {
-        "edge/* *": r"'tf\.MatMul' op is neither",
-        "browser/* *": _WIDE,
+        "edge/tflite-runtime *": r"the runtime failed on inputs of shape",
     },
     "mixed-float16": {
-        "edge/* *": r"'tf\.Conv2D' op is neither",
-    },
-    "mixed-bfloat16": {
-        "edge/* *": r"'tf\.Conv2D' op is neither",
-        "browser/* *": r"TF\.js has no bfloat16, which the constant StatefulPartitionedCall",
+        "edge/* int8": _DIFFERS,
     },
     "nested-shared": {
         "edge/* dynamic": _DIFFERS,

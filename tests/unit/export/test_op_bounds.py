@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from export.op_bounds import FLOAT32_ROUNDOFF, channel_axes, roundings, walk
+from export.op_bounds import FLOAT32_ROUNDOFF, ROUNDOFF, channel_axes, half_roundings, roundings, walk
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,16 @@ def test_tflite_scales_each_channel_of_its_weights() -> None:
     assert channel_axes("DepthwiseConv2dNative", np.zeros((3, 3, 8, 1))) == (2, 3)
     assert channel_axes("MatMul", np.zeros((8, 16))) == ()
     assert math.isclose(walk(0), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("op", "count"), [("Conv2D", 1), ("BatchMatMulV2", 1), ("Tanh", 3), ("Softmax", 12), ("Relu", 0), ("Reshape", 0)]
+)
+def test_half_floats_round_what_is_computed_and_not_what_is_moved(op: str, count: int) -> None:
+    """Otherwise a mixed_float16 model would be held to float32's noise, or allowed that of every product in a sum."""
+    assert half_roundings(op) == count
+
+
+def test_a_rounding_to_halves_is_that_much_larger() -> None:
+    """Bounds of bfloat16 would be those of float16, eight times too narrow."""
+    assert walk(3, ROUNDOFF["bfloat16"]) == 8 * walk(3, ROUNDOFF["float16"]) == 2.0**16 * walk(3)

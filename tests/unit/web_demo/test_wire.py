@@ -48,13 +48,20 @@ def test_inputs_become_a_type_that_tfjs_has(given: str, sent: str) -> None:
         (np.array([[1, 2**31], [3, 4]], np.int64), r"1 of 4 values do not fit: the first is 2147483648 at \(0, 1\)"),
         (np.array([[1, 2], [2**32 - 1, 4]], np.uint32), r"the first is 4294967295 at \(1, 0\)"),
         (np.array([[1.0, 1e300]]), r"the first is 1e\+300 at \(0, 1\)"),
-        (np.array([[0.1, 1.0]]), r"the first is 0.1 at \(0, 0\)"),
+        (np.array([[1.0, 2.0], [1e-50, 1.0]]), r"1 of 4 values do not fit: the first is 1e-50 at \(1, 0\)"),
     ],
 )
 def test_a_value_that_does_not_fit_is_named(array: np.ndarray, first: str) -> None:
     """Cut off silently, the browser would answer another question and be blamed for it."""
     with pytest.raises(TargetFailed, match=first):
         encoded({"x": array}, signature(takes=str(array.dtype)))
+
+
+def test_doubles_are_rounded() -> None:
+    """Of a model with double inputs hardly a sample fits exactly: it could not be compared in the browser at all."""
+    values = np.array([[0.1, -np.pi], [1e30, 1.0]])
+    sent = load(encoded({"x": values}, signature(takes="float64")))["x"]
+    np.testing.assert_array_equal(sent, values.astype(np.float32))
 
 
 def test_nan_and_infinity_fit_every_float() -> None:

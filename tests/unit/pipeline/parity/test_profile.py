@@ -53,6 +53,15 @@ def test_the_bounds_are_the_prediction_with_its_headroom() -> None:
     assert "moves the output by 0.0013 on 360 samples (2 Conv2D, 1 Softmax; at worst 1495 float32 ULP" in found.source
 
 
+def test_the_halves_in_which_a_model_computes_are_named() -> None:
+    """Otherwise nobody would see why a float32 artifact is allowed a thousandth."""
+    line = line_of(Format.TFLITE, Precision.FLOAT16)
+    half = msgspec.structs.replace(profile(1.23e-3), computed_in="bfloat16")
+    found = derived(line, Format.TFLITE, Precision.FLOAT16, "scores", half)
+    assert found is not None
+    assert "graph as float16 does, and rounding to bfloat16 as the model does, moves the output by" in found.source
+
+
 def test_the_references_own_noise_is_a_floor() -> None:
     """Otherwise a model that hardly rounds would fail for the way in which its reference was computed."""
     found = derived(

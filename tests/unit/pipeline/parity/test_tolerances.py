@@ -95,6 +95,14 @@ def test_a_reference_that_rounds_widens_every_bound_that_is_narrower(
     assert found.reason.endswith(f"fused and reordered kernels; the reference itself computes in {computed_in}")
 
 
+def test_what_was_derived_for_a_reference_that_rounds_keeps_its_own_bounds() -> None:
+    """The profile knows the noise of halves: outputs of 0.001 would be judged by a hundredth, and any fault pass."""
+    own = Tolerance(atol=1e-5, rtol=1e-6, sqnr_db=70.0, top1=1.0, accuracy_drop=0.0, reason="r", source="s")
+    found = tolerance_for(Format.TFLITE, Precision.FLOAT32, {}, base=own, computed_in="float16")
+    assert (found.atol, found.rtol, found.sqnr_db, found.top1) == (1e-5, 1e-6, 70.0, 0.99)
+    assert found.reason == "r; the reference itself computes in float16"
+
+
 def test_a_reference_that_rounds_narrows_nothing_and_asks_nothing_new() -> None:
     """Otherwise the loosest line would become stricter, or an output that is no score be asked for its best class."""
     loose = Tolerance(atol=0.5, rtol=0.4, sqnr_db=10.0, top1=0.9, accuracy_drop=0.2, reason="r", source="s")
