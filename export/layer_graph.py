@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from export.layer_of_node import LayerNames
+
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
@@ -32,6 +34,12 @@ class LayerGraph:
     places: tuple[Place, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+
+    @property
+    def layer_names(self) -> LayerNames:
+        """Every name that the scopes of an exported graph are made of."""
+        every = {name for place in self.places for name in (place.name, *place.within)}
+        return LayerNames(model=self.model, layers=frozenset(every))
 
     def place(self, name: str) -> Place:
         """Raises KeyError when there is none of that name."""

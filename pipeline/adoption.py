@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -86,6 +87,29 @@ class Adopted(msgspec.Struct, frozen=True, kw_only=True):
 def adopted_from_json(value: Mapping[str, Any]) -> Adopted:
     """The value that `Adopted.to_json` gave."""
     return msgspec.convert(value, Adopted)
+
+
+def command_to_adopt(adopted: Adopted, after: Sequence[str]) -> str:
+    """The command line that adopts the same source again, only the part behind these layers."""
+    builder = adopted.kind == "builder"
+    place, colon, function = adopted.source.rpartition(":") if builder else (adopted.source, "", "")
+    words = ["tripoint", "adopt", f"{_from(adopted.folder, place)}{colon}{function}"]
+    for layer in after:
+        words += ["--after", layer]
+    if adopted.name != (function or Path(place).stem):
+        words += ["--name", adopted.name]
+    if adopted.samples is not None:
+        words += ["--samples", _from(adopted.folder, adopted.samples), *(["--labels"] if adopted.labels else [])]
+    if adopted.trust:
+        words.append("--trust")
+    for given in adopted.custom_objects:
+        words += ["--custom-objects", given]
+    return shlex.join(words)
+
+
+def _from(folder: str, place: str) -> str:
+    """A path as somebody in the folder writes it; a module's name stays as it is."""
+    return str(Path(place).relative_to(folder)) if Path(place).is_relative_to(folder) else place
 
 
 def names(store: Store) -> list[str]:

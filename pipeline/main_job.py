@@ -118,6 +118,8 @@ def _reported(ran: Ran, asked: Job, store: Store) -> Entry:
             "profile": _profile_identity(ran),
             "sources": source_digest(
                 "pipeline/parity",
+                "pipeline/preflight",
+                "pipeline/preflighting.py",
                 "pipeline/diagnosis",
                 "pipeline/diagnosing.py",
                 "pipeline/evidence.py",

@@ -140,6 +140,7 @@ class Planner:
                     saved_model_folder(exported),
                     signature=exported.facts["signature"],
                     trained=trained.path,
+                    graph=trained.facts.get("layer_graph"),
                     lowering=self.config.convert.lowering,
                 )
                 .result()

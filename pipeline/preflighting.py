@@ -14,6 +14,7 @@ from pipeline.core.signature import Signature
 from pipeline.preflight.explain import inventory_in
 from pipeline.preflight.findings import Preflight, Trial
 from pipeline.preflight.judge import Asked, line_of, notes_on
+from pipeline.preflight.keeping import kept_in_app, with_advice
 from pipeline.preflight.render import as_json, as_markdown
 from pipeline.recipes import PREFLIGHT
 from pipeline.steps import Result
@@ -35,25 +36,28 @@ def preflight_of(ran: Ran, model: str, config: Config, cells: Sequence[Cell], lo
     missing = web_app_missing() if in_browsers else None
     kernels = installed_kernels() if in_browsers and missing is None else None
     signature = Signature.from_json(ran.exported.facts["signature"])
+    lines = tuple(
+        line_of(
+            Asked(
+                target=cell.target.name,
+                kind=cell.target.consumes,
+                precision=str(cell.precision),
+                made=_trial(ran.artifacts.get(cell.artifact_step)),
+                loaded=loaded.get(cell.name),
+                backend=cell.target.variant if cell.target.consumes is Format.TFJS else None,
+            ),
+            inventory,
+            kernels,
+            lowering=config.convert.lowering,
+        )
+        for cell in cells
+    )
+    after, command = kept_in_app((obstacle for line in lines for obstacle in line.obstacles), ran.trained.facts)
     return Preflight(
         model=model,
-        lines=tuple(
-            line_of(
-                Asked(
-                    target=cell.target.name,
-                    kind=cell.target.consumes,
-                    precision=str(cell.precision),
-                    made=_trial(ran.artifacts.get(cell.artifact_step)),
-                    loaded=loaded.get(cell.name),
-                    backend=cell.target.variant if cell.target.consumes is Format.TFJS else None,
-                ),
-                inventory,
-                kernels,
-                lowering=config.convert.lowering,
-            )
-            for cell in cells
-        ),
+        lines=with_advice(lines, after=after, command=command) if after else lines,
         missing=missing,
+        after=after,
         notes=notes_on({spec.name: spec.dtype for spec in (*signature.inputs, *signature.outputs)}),
     )
 

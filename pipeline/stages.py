@@ -201,19 +201,28 @@ def export_untrained_into(folder: Path, file: ModelFile) -> Facts:
     return signature.to_json()
 
 
-def preflight_into(folder: Path, saved_model: Path, *, signature: Facts, trained: Path, lowering: bool) -> Facts:
-    """Write down the model's operations, with the layers that they come from, as `<folder>/inventory.json`."""
+def preflight_into(
+    folder: Path, saved_model: Path, *, signature: Facts, trained: Path, graph: Facts | None, lowering: bool
+) -> Facts:
+    """Write down the model's operations, with the layers that they come from, as `<folder>/inventory.json`.
+
+    The layers' names are those of the `.keras` file, else of the graph of a model that came without one.
+    """
     import msgspec
 
     from export.inventory import inventory_of
+    from export.layer_graph import LayerGraph
     from export.layer_of_node import layer_names_of_keras
 
     keras_file = trained / KERAS_FILE
+    names = layer_names_of_keras(keras_file) if keras_file.is_file() else None
+    if names is None and graph is not None:
+        names = msgspec.convert(graph, LayerGraph).layer_names
     inventory = inventory_of(
         saved_model,
         Signature.from_json(signature).name,
         scratch=folder,
-        names=layer_names_of_keras(keras_file) if keras_file.is_file() else None,
+        names=names,
         lowering=lowering,
     )
     (folder / INVENTORY_FILE).write_bytes(msgspec.json.encode(inventory))

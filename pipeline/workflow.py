@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -22,6 +23,8 @@ from pipeline.model_lock import alone
 from pipeline.parity import record
 from pipeline.plan import Planner
 from pipeline.preflight.explain import explained, inventory_in
+from pipeline.preflight.judge import obstacles_in_message
+from pipeline.preflight.keeping import advice_to_keep, kept_in_app
 from pipeline.recipes import PREFLIGHT, PROFILE, TRAIN
 from pipeline.stages import TrainSettings
 from pipeline.standing import Standing
@@ -186,18 +189,32 @@ def _refuse_to_make_artifacts(job: Job, surveyed: Survey) -> None:
 
 def _explained(results: Mapping[str, Result], chosen: Sequence[Cell], config: Config) -> dict[str, Result]:
     """The results, and with every error what preflight knows of the operations that it names."""
-    looked = results.get(PREFLIGHT)
+    looked, origin = results.get(PREFLIGHT), results.get(ADOPT)
     kinds = {f"convert {kind} ": kind for kind in (Format.TFLITE, Format.TFJS)}
     kinds |= {f"{cell.step} ": cell.target.consumes for cell in chosen}
-    told: dict[str, Result] = {}
-    for name, result in results.items():
-        kind = next((kind for start, kind in kinds.items() if f"{name} ".startswith(start)), None)
-        if isinstance(result, Errored) and isinstance(looked, Entry) and kind is not None:
-            inventory = inventory_in(looked.path)
-            told[name] = explained(result, kind, inventory, lowering=config.convert.lowering)
-        else:
-            told[name] = result
-    return told
+    failed = {
+        name: (result, kind)
+        for name, result in results.items()
+        for start, kind in kinds.items()
+        if isinstance(result, Errored) and f"{name} ".startswith(start)
+    }
+    if not isinstance(looked, Entry) or not failed:
+        return dict(results)
+    inventory, lowering = inventory_in(looked.path), config.convert.lowering
+    ships = ""
+    if isinstance(origin, Entry):
+        obstacles = (
+            obstacles_in_message(error.problem, kind, inventory, lowering=lowering) for error, kind in failed.values()
+        )
+        after, command = kept_in_app(itertools.chain.from_iterable(obstacles), origin.facts)
+        ships = advice_to_keep(after, command) if after else ""
+    return {
+        **results,
+        **{
+            name: explained(error, kind, inventory, lowering=lowering, ships=ships)
+            for name, (error, kind) in failed.items()
+        },
+    }
 
 
 def _steps(planner: Planner, runnable: Sequence[Cell], lanes: Lanes) -> list[Step]:

@@ -19,12 +19,15 @@ def inventory_in(folder: Path) -> Inventory:
     return msgspec.json.decode((folder / INVENTORY_FILE).read_bytes(), type=Inventory)
 
 
-def explained(error: Errored, kind: Format, inventory: Inventory, *, lowering: bool) -> Errored:
-    """The error with the layers that the operations in it come from, and what helps; unchanged where none is named."""
+def explained(error: Errored, kind: Format, inventory: Inventory, *, lowering: bool, ships: str) -> Errored:
+    """The error with the layers that the operations in it come from, and what helps; unchanged where none is named.
+
+    `ships` says what helps against all of them, where something does; else it is empty.
+    """
     found = obstacles_in_message(error.problem, kind, inventory, lowering=lowering)
     told = [
         f"`{one.operation}` comes from {', '.join(f'`{layer}`' for layer in one.layers)}: {one.helps}"
         for one in found
         if one.layers
     ]
-    return Errored(problem=error.problem, hint="; ".join(told)) if told else error
+    return Errored(problem=error.problem, hint="; ".join([*told, *filter(None, [ships])])) if told else error

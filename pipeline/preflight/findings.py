@@ -51,13 +51,15 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 class Preflight(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that was found out about one model. `notes` hold for all targets of a kind.
 
-    `missing` says what this machine lacks to look further, with the command that mends it; None when nothing.
+    `missing` says what this machine lacks to look further, with the command that mends it; None when nothing. `after`
+    names the layers behind which nothing is in the way, where all that is lies in front of them.
     """
 
     model: str
     lines: tuple[Line, ...]
     notes: tuple[str, ...] = ()
     missing: str | None = None
+    after: tuple[str, ...] = ()
     schema: str = SCHEMA
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline import config as configuration
-from pipeline import main_job, model_files
+from pipeline import main_job, model_files, preflight_job
 from pipeline.adopting import Asked, adopt, adopted
 from pipeline.adoption import Adopted
 from pipeline.config import Config
@@ -182,3 +182,26 @@ def test_the_part_is_deployed_known_by_its_name_and_made_anew_for_another_cut(tm
     other = adopt("reviews.keras", Asked(after=("mean",), samples=Path("sentences.npz"), count=40), config, only=only)
     assert other.made
     assert [one.name for one in other.report.model.inputs] == ["mean", "size"]
+
+
+@pytest.mark.parametrize(
+    ("source", "layer"),
+    [
+        ("reviews.keras", "vectorize"),
+        pytest.param("others.py:sequential", "bag", marks=pytest.mark.slow),
+        pytest.param("others.py:of_tf_keras", "vectorize", marks=pytest.mark.slow),
+    ],
+)
+def test_preflight_names_the_command_for_what_a_text_layer_is_in_the_way_of(
+    source: str, layer: str, tmp_path: Path
+) -> None:
+    """A person would be told to do the text before the model, and not that one option does it."""
+    config = configuration.parse("", folder=tmp_path)
+    whole = adopted(source, Asked(count=4), config)
+    found = preflight_job.preflight(whole, config, quick=True, lowering=None, observer=nobody)
+    assert found.after == (layer,)
+    helps = {obstacle.helps for line in found.lines for obstacle in line.obstacles}
+    assert all(f"`tripoint adopt {source} --after {layer}` ships the part behind" in one for one in helps)
+    rest = adopted(source, Asked(count=4, after=found.after), config)
+    left = preflight_job.preflight(rest, config, quick=True, lowering=None, observer=nobody)
+    assert not any(line.obstacles for line in left.lines)
