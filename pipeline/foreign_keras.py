@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import re
 import sys
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.adoption import Adopted, taken_in
-from pipeline.core.errors import ModelFailed, TripointError
+from pipeline.core.errors import ModelFailed
 from pipeline.lambdas import hint_on_missing_name, names_within_reach, usual_names_of_tf_keras
 
 _REASON_CHARACTERS = 400
@@ -32,18 +34,29 @@ class KerasFound:
 
 
 def from_keras_file(adopted: Adopted) -> KerasFound:
-    """The model in a `.keras` file. Raises ModelFailed."""
+    """The model in a `.keras` file: loaded by Keras 3, or one of Keras 2 by tf-keras. Raises ModelFailed."""
     import keras
 
+    custom_objects = _custom_objects(adopted)
     try:
-        model = keras.models.load_model(
-            adopted.source, custom_objects=_custom_objects(adopted), compile=False, safe_mode=not adopted.trust
+        return _found(
+            keras.models.load_model(
+                adopted.source, custom_objects=custom_objects, compile=False, safe_mode=not adopted.trust
+            )
         )
-    except TripointError:
-        raise
     except Exception as error:
+        if _is_of_keras_2(adopted.source):
+            return _from_tf_keras(adopted, custom_objects, error)
         raise _not_loaded(adopted, error) from error
-    return _found(model)
+
+
+def _is_of_keras_2(file: str) -> bool:
+    """Whether a `.keras` file says that Keras 2 wrote it; tf-keras goes on counting as that did."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return str(json.loads(archive.read("metadata.json"))["keras_version"]).startswith("2.")
+    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError):
+        return False
 
 
 def kept_model(file: Path) -> Any:
@@ -185,6 +198,11 @@ def _not_loaded(adopted: Adopted, error: Exception) -> ModelFailed:
         hint = missing_name
     elif "lambda" in low and not adopted.trust:
         hint = "--trust runs the code that the file carries: only for a file whose maker you trust"
+    elif re.search(r"Unrecognized keyword arguments passed to|Unable to revive model from config", reason) is not None:
+        hint = (
+            "the __init__ of a class of your own has to take what its get_config gives (that of a functional model "
+            "*args and **kwargs, by these names); a class of Keras was saved by another version of it"
+        )
     elif "could not locate" in low or "unknown" in low:
         hint = "name the class with --custom-objects module:Class; --trust lets the file name its own module"
     elif "safe" in low and not adopted.trust:

@@ -24,7 +24,7 @@ from pipeline.repeatability import unrepeatable_outputs
 from pipeline.samples.choosing import Chosen, Range, chosen
 from pipeline.samples.from_files import looks_of, read_samples
 from pipeline.samples.synthetic import default_range, synthetic_samples
-from pipeline.samples.wanted import default_count, described, fixed_batch, sample_shapes, whole_batches
+from pipeline.samples.wanted import are_large, default_count, described, fixed_batch, sample_shapes, whole_batches
 
 Facts: TypeAlias = dict[str, Any]
 
@@ -88,7 +88,7 @@ def take_in(
     scores = _scores(adopted, signature, reference)
     labels = _checked_labels(samples.labels, scores, reference)
     _save(folder, samples, reference, labels)
-    if adopted.kind == "keras":
+    if adopted.kind == "keras" and model.runtime == "Keras":
         _keep_keras_file(adopted, model, folder)
     graph = graph_of(model)
     accuracy = None
@@ -232,7 +232,9 @@ def _samples_for(model: Foreign, adopted: Adopted, batch: int | None, representa
         asked=made(adopted.seed, count, taken.ranges),
         # Others than those that are compared: quantized ranges that were taken from these would fit too well.
         representative=made(
-            adopted.seed + _SEED_OF_REPRESENTATIVES, whole_batches(min(representative, count), batch), taken.ranges
+            adopted.seed + _SEED_OF_REPRESENTATIVES,
+            whole_batches(min(representative, count) if are_large(shapes) else representative, batch),
+            taken.ranges,
         ),
         labels=None,
         description=_synthetic_words(adopted.seed, taken, shapes),

@@ -21,7 +21,7 @@ from pipeline.diagnosis import by_file, inputs, layers, ranges, training_mode, w
 from pipeline.diagnosis.artifact_weights import held_by
 from pipeline.diagnosis.case import Case
 from pipeline.diagnosis.distance import worst_distance
-from pipeline.diagnosis.graph import Graph
+from pipeline.diagnosis.graph import Graph, has_layers
 from pipeline.diagnosis.rule import Freedom, Trial, Tried, fits, named, tried
 from pipeline.foreign_keras import kept_model
 from pipeline.parity.diagnosis import UNKNOWN, Diagnosis
@@ -53,6 +53,8 @@ def diagnosed_by_model(case: Case, surroundings: Surroundings) -> Diagnosis:
     """
     ends_at = time.monotonic() + surroundings.within_seconds
     model = kept_model(surroundings.trained)
+    if not has_layers(model):
+        return Diagnosis(cause=UNKNOWN, sentence="no experiments: a subclassed model has no graph of layers to change")
     case = case.first(_ROWS)
     before = max(case.distances_at(case.batch_size).values())
     bench = _Bench(

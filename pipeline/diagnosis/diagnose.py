@@ -11,7 +11,7 @@ from pipeline.diagnosis.by_answers import diagnosed_by_answers
 from pipeline.diagnosis.by_file import exchanged_shards
 from pipeline.diagnosis.by_model import Surroundings, diagnosed_by_model
 from pipeline.diagnosis.case import Case
-from pipeline.diagnosis.graph import Graph
+from pipeline.diagnosis.graph import Graph, has_layers
 from pipeline.foreign_keras import kept_model
 from pipeline.parity.diagnosis import UNKNOWN, Diagnosis
 
@@ -69,8 +69,9 @@ def diagnosed_error(problem: str, artifact: Artifact, trained: Path | None, inpu
     found = artifact_files.fact(artifact)
     if found is None and trained is not None and artifact.format is Format.TFJS:
         model = kept_model(trained)
-        names = artifact.signature.output_names
-        found = exchanged_shards(artifact, Graph(model, names, {name: array[:1] for name, array in inputs.items()}))
+        if has_layers(model):
+            one = {name: array[:1] for name, array in inputs.items()}
+            found = exchanged_shards(artifact, Graph(model, artifact.signature.output_names, one))
     if found is not None:
         return found
     for words, cause, sentence in _SAID_BY_RUNTIMES:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from export.keras_interface import legal_names, named_answers
 from pipeline.core.signature import Tensors
 
 Call: TypeAlias = Callable[..., Any]
@@ -59,7 +60,11 @@ class Graph:
         """Take other samples, and answer for these from now on."""
         import tensorflow as tf
 
-        self._values = {id(tensor): tf.constant(np.asarray(samples[tensor.name])) for tensor in self._function.inputs}
+        taken = self._function.inputs
+        names = legal_names([tensor.name for tensor in taken])
+        self._values = {
+            id(tensor): tf.constant(np.asarray(samples[name])) for name, tensor in zip(names, taken, strict=True)
+        }
         self._compute(self._values, {})
 
     @property
@@ -100,10 +105,17 @@ class Graph:
                 values[id(tensor)] = value if ends is None else ops.clip(value, *ends)
 
     def _named(self, values: Mapping[int, Any]) -> dict[str, Any]:
-        structure = self._function._outputs_struct  # noqa: SLF001  # the names of a dictionary of outputs
-        names = tuple(structure) if isinstance(structure, dict) else self._outputs
-        tensors = structure.values() if isinstance(structure, dict) else self._function.outputs
-        return {name: np.asarray(values[id(tensor)]) for name, tensor in zip(names, tensors, strict=True)}
+        from keras import tree
+
+        # The names of a dictionary of outputs, and of what lies deeper, are those that the signature was given.
+        structure = self._function._outputs_struct  # noqa: SLF001
+        answers = tree.map_structure(lambda tensor: values[id(tensor)], structure)
+        return {name: np.asarray(value) for name, value in named_answers(answers, self._outputs).items()}
+
+
+def has_layers(model: Any) -> bool:
+    """Whether the model is a graph of layers: functional or Sequential, not one that is a class with a call."""
+    return hasattr(getattr(model, "_functional", None) or model, "_nodes_by_depth")
 
 
 def _traced_where_slow(operation: Any) -> Call:

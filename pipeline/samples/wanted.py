@@ -61,8 +61,12 @@ def sample_shapes(inputs: Sequence[TensorSpec], asked: Mapping[str, Sequence[int
 
 def default_count(shapes: Mapping[str, Sequence[int]], batch: int | None) -> int:
     """How many samples are asked where nobody says: 64, 16 of large ones, and whole batches of a fixed size."""
-    elements = sum(math.prod(shape) for shape in shapes.values())
-    return whole_batches(_FEW if elements > _LARGE_SAMPLE_ELEMENTS else _MANY, batch)
+    return whole_batches(_FEW if are_large(shapes) else _MANY, batch)
+
+
+def are_large(shapes: Mapping[str, Sequence[int]]) -> bool:
+    """Whether samples of these shapes are so large that a few of them have to do."""
+    return sum(math.prod(shape) for shape in shapes.values()) > _LARGE_SAMPLE_ELEMENTS
 
 
 def whole_batches(count: int, batch: int | None) -> int:

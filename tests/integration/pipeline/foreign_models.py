@@ -127,6 +127,8 @@ def write_all(folder: Path) -> None:
     (folder / "cut.h5").write_bytes((folder / "old.h5").read_bytes()[:3000])
     only_old = tf_keras.Sequential([tf_keras.Input((5,), name="signal"), tf_keras.layers.ThresholdedReLU(theta=0.1)])
     only_old.save(folder / "only_old.h5")
+    numbered = [tf_keras.Input((5,), dtype="int32", name="words"), tf_keras.layers.Embedding(9, 3)]
+    tf_keras.Sequential([*numbered, tf_keras.layers.LSTM(4, name="answer")]).save(folder / "only_old.keras")
     _saved_models(folder, tf)
     (folder / "graph.pb").write_bytes(b"\x0a\x05hello")
     (folder / "empty").mkdir()
@@ -172,6 +174,14 @@ def _custom(folder: Path) -> None:
     spec.loader.exec_module(module)
     inputs = keras.Input((3,), name="x")
     keras.Model(inputs, module.Shifted()(inputs)).save(folder / "custom.keras")
+
+    # Keras makes a functional model again of such a class only if these are called *args and **kwargs.
+    @keras.saving.register_keras_serializable(package="foreign_models")
+    class Unfit(keras.Model):  # type: ignore[misc]  # Keras has no types
+        def __init__(self, *given: Any, **options: Any) -> None:
+            super().__init__(*given, **options)
+
+    Unfit(inputs, keras.layers.Dense(2)(inputs)).save(folder / "unfit.keras")
     # As a package of Keras's own makers writes it, which Keras imports by itself where it is installed.
     with zipfile.ZipFile(folder / "custom.keras") as custom, zipfile.ZipFile(folder / "hub.keras", "w") as hub:
         for name in custom.namelist():

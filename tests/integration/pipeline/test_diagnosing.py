@@ -92,6 +92,45 @@ def test_a_grouped_convolution_and_a_model_inside_are_experimented_with(trained:
     assert found.cause == "input_scale", found
 
 
+def test_a_model_of_nested_inputs_and_outputs_is_experimented_with() -> None:
+    """Its names are not those of its tensors; the search for a cause would break off with a KeyError."""
+    keras.utils.set_random_seed(0)
+    given = {"left side": keras.Input((3,), name="left side"), "more": [keras.Input((2,), name="b")]}
+    joined = keras.layers.Concatenate()([given["left side"], *given["more"]])
+    model = keras.Model(given, {"a": {"b c": keras.layers.Dense(2)(joined)}, "d": [joined]})
+    samples = {"left_side": np.ones((4, 3), np.float32), "b": np.zeros((4, 2), np.float32)}
+    answers = Graph(model, ("a_b_c", "d_0"), samples).answers()
+    assert {name: array.shape for name, array in answers.items()} == {"a_b_c": (4, 2), "d_0": (4, 5)}
+    assert answers["d_0"][0].tolist() == [1, 1, 1, 0, 0]
+
+
+def test_a_subclassed_model_is_said_to_have_nothing_to_experiment_with(tmp_path: Path) -> None:
+    """The report would quote an AttributeError of ours instead."""
+
+    @keras.saving.register_keras_serializable(package="test_diagnosing")
+    class Subclassed(keras.Model):  # type: ignore[misc]  # Keras has no types
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self.dense = keras.layers.Dense(2)
+
+        def call(self, x: Any) -> Any:
+            return self.dense(x)
+
+    model = Subclassed()
+    x = np.ones((4, 3), np.float32)
+    want = {"output": np.asarray(model(x))}
+    model.save(tmp_path / "model.keras")
+    case = Case(
+        inputs={"x": x},
+        want=want,
+        answers={1: {"output": want["output"] + 1}},
+        tolerances={"output": line_of(Format.TFLITE, Precision.FLOAT32)},
+    )
+    found = diagnosed_by_model(case, Surroundings(trained=tmp_path / "model.keras"))
+    assert (found.cause, found.tried) == (UNKNOWN, 0)
+    assert "no experiments: a subclassed model" in found.sentence
+
+
 def test_one_damaged_value_is_found_in_a_large_weight(tmp_path: Path) -> None:
     """Weights are told apart by a few of their values; what is damaged is looked for in all of them."""
     del tmp_path

@@ -14,10 +14,10 @@ from pipeline.core.errors import ModelFailed, UsageError
 from pipeline.core.progress import nobody
 from pipeline.foreign import Foreign, load
 from pipeline.foreign_keras import kept_model
-from pipeline.golden import GOLDEN_FILE
+from pipeline.golden import GOLDEN_FILE, load_tensors
 from pipeline.golden import load as load_golden
 from pipeline.store import MANIFEST
-from pipeline.taking_in import KERAS_FILE, Facts, take_in
+from pipeline.taking_in import KERAS_FILE, REPRESENTATIVE_FILE, Facts, take_in
 from tests.integration.pipeline.foreign_models import write_all
 
 # Keras, tf-keras and TensorFlow warn in their own code, of NumPy's changes and of each other's; nothing of it is ours.
@@ -52,6 +52,7 @@ def taken(source: str, into: Path, **asked: object) -> Facts:
         ("small.keras", "Keras"),
         ("old.h5", "Keras"),
         ("only_old.h5", "tf-keras"),
+        ("only_old.keras", "tf-keras"),
         ("builders.py:nested", "Keras"),
         ("builders:subclassed", "Keras"),
         ("tf1", "TensorFlow (the SavedModel itself)"),
@@ -124,6 +125,13 @@ def test_only_outputs_that_the_model_repeats_are_a_reference(tmp_path: Path) -> 
 def test_samples_that_influence_each_other_are_found_out(tmp_path: Path) -> None:
     (why,) = taken("builders.py:among_others", tmp_path)["unrepeatable"].values()
     assert "in a batch with others" in why
+
+
+def test_quantization_learns_from_as_many_made_up_samples_as_it_may(tmp_path: Path) -> None:
+    """They cost nothing; ranges taken from few are left by others, and single values of int8 would be cut off."""
+    taken("builders.py:nested", tmp_path, count=5)
+    learned = load_tensors(tmp_path / REPRESENTATIVE_FILE)
+    assert {len(array) for array in learned.values()} == {20}
 
 
 def test_text_is_kept_as_it_is(tmp_path: Path) -> None:
@@ -214,6 +222,7 @@ def test_what_was_adopted_loads_again_from_the_store_with_its_code(tmp_path: Pat
         ("custom.keras", {"custom_objects": ("my_layers:Absent",)}, "has no `Absent`", "correct the name"),
         ("custom.keras", {"custom_objects": ("code:Twice",)}, "in Python already, not", "rename code.py"),
         ("custom.keras", {"custom_objects": ("raising:X",)}, "importing raising raised", "mend it"),
+        ("unfit.keras", {"trust": True}, "Unable to revive", "__init__ of a class of your own has to take"),
         ("hub.keras", {}, "keras_hub", "install keras_hub"),
         ("cut.h5", {}, r"cut\.h5 is damaged", "save it again"),
         ("only.weights.h5", {}, "holds weights, but no model", "save the whole model"),
