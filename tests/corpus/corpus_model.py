@@ -23,7 +23,8 @@ class CorpusModel:
 
     `write` puts the model into an empty folder, as somebody else would have saved it, and returns its path; seeds are
     set before. `samples` gives what every target is asked. `code` is the module whose classes the file needs, `beside`
-    are .tflite files that others made of the same model. What it cannot do stands in `limits.py`.
+    are .tflite files that others made of the same model. `after` are layers: the part of the model behind them is
+    adopted. What it cannot do stands in `limits.py`.
     """
 
     name: str
@@ -34,6 +35,7 @@ class CorpusModel:
     trust: bool = False
     signature: str | None = None
     beside: tuple[Path, ...] = ()
+    after: tuple[str, ...] = ()
 
 
 def keras_file(build: Callable[[], Any]) -> Callable[[Path], Path]:

@@ -115,6 +115,7 @@ def _job(name: str, chosen: Chosen, folder: Path, shared: Standing) -> Job:
         trust=written.trust,
         custom_objects=written.custom_objects,
         beside=tuple(Path(file) for file in written.beside),
+        after=written.after,
     )
     return main_job.job(adopted(written.model, asked, config), config, only=chosen.targets)
 

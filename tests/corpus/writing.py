@@ -22,6 +22,7 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     trust: bool = False
     custom_objects: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
 
 def write_model(name: str, folder: Path) -> Written:
@@ -44,6 +45,7 @@ def write_model(name: str, folder: Path) -> Written:
         trust=model.trust,
         custom_objects=() if model.code is None else _classes_of(model.code),
         beside=tuple(str(file) for file in model.beside),
+        after=model.after,
     )
 
 

@@ -67,6 +67,23 @@ def _text() -> keras.Model:
     return keras.Model(text, {"y": layers.Dense(3)(layers.Flatten()(layers.Embedding(8, 4)(words)))})
 
 
+def _text_and_numbers() -> keras.Model:
+    """What is in front of `words` no target but the server can do; the numbers beside it stay an input."""
+    text, stars = keras.Input((), dtype="string", name="text"), keras.Input((2,), name="stars")
+    words = layers.TextVectorization(vocabulary=_WORDS, output_sequence_length=6, name="words")(text)
+    known = layers.Flatten()(layers.Embedding(len(_WORDS) + 2, 4, embeddings_initializer="glorot_normal")(words))
+    return keras.Model(
+        [text, stars], {"y": layers.Dense(3, activation="softmax")(layers.Concatenate()([known, stars]))}
+    )
+
+
+def _reviews(random: np.random.Generator) -> Tensors:
+    return {
+        "text": random.choice(np.array(_SENTENCES, dtype=object), SAMPLES),
+        "stars": (random.integers(1, 6, (SAMPLES, 2)) / 5).astype(np.float32),
+    }
+
+
 def _chosen(name: str, choices: list[str], shape: tuple[int, ...]) -> Any:
     def samples(random: np.random.Generator) -> Tensors:
         return {name: random.choice(np.array(choices, dtype=object), (SAMPLES, *shape))}
@@ -74,6 +91,7 @@ def _chosen(name: str, choices: list[str], shape: tuple[int, ...]) -> Any:
     return samples
 
 
+_WORDS = ["the", "cat", "sat", "mat", "dog", "ÉCOLE"]
 _SENTENCES = ["The cat sat.", "the DOG on the mat", "", "a cat, a dog & a mat!", "nothing known", "żółć 猫"]
 
 
@@ -81,8 +99,8 @@ def _plain(random: np.random.Generator) -> Tensors:
     return {"x": random.normal(size=(SAMPLES, 4)).astype(np.float32)}
 
 
-def _entry(name: str, hard_for: str, build: Any, samples: Any) -> CorpusModel:
-    return CorpusModel(name=name, hard_for=hard_for, write=keras_file(build), samples=samples)
+def _entry(name: str, hard_for: str, build: Any, samples: Any, after: tuple[str, ...] = ()) -> CorpusModel:
+    return CorpusModel(name=name, hard_for=hard_for, write=keras_file(build), samples=samples, after=after)
 
 
 MODELS = (
@@ -91,4 +109,5 @@ MODELS = (
     _entry("string-input", "strings in: StringLookup and Hashing", _strings, _chosen("city", [*_CITIES, "?"], (1,))),
     _entry("string-output", "strings out", _labels, _plain),
     _entry("text", "sentences in: TextVectorization", _text, _chosen("text", _SENTENCES, ())),
+    _entry("text-after", "the part behind TextVectorization, numbers beside", _text_and_numbers, _reviews, ("words",)),
 )
