@@ -31,7 +31,7 @@ from web_demo.runtime import Browser
 
 ROOT = Path(__file__).resolve().parents[2]
 _BATCH_SIZES = (1, 7)
-# InceptionResNetV2 was not served within 120 s on two cores that had ten programs to run: that is no fault of the model.
+# InceptionResNetV2 was not served within 120 s where two cores had ten programs to run: no fault of the model.
 _READY_WITHIN_SECONDS = 600.0
 _ANSWER_WITHIN_SECONDS = 300.0
 # A process that has converted many models has grown; the next one starts small.
