@@ -17,6 +17,7 @@ from export.kept_signature import check_kept
 from export.lowered_saved_model import Used, lowered, lowered_when_refused, refused_in
 from export.one_sample import ONE_SAMPLE, for_one_sample
 from export.tflite_converter import tflite_converter
+from export.tflite_dynamic_scales import scales_told_apart
 from export.tflite_kept_float import SELECTIVE_PRECISIONS, quantized_but
 from export.tflite_one_hot import one_hots_in_scale
 from export.tflite_signature import signature_of_tflite
@@ -87,7 +88,7 @@ def tflite_from_saved_model(
             content, used = _converted(partial(attempt, single), label, lowering=lowering)
         used = (*used, ONE_SAMPLE)
     if precision is Precision.DYNAMIC:
-        content = transposed_weights_widened(content)
+        content = scales_told_apart(transposed_weights_widened(content))
     elif precision in CALIBRATED_PRECISIONS:
         content = one_hots_in_scale(content)
     want = _in_integers(signature) if precision is Precision.INT8_IO else signature

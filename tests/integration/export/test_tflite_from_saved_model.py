@@ -293,6 +293,37 @@ def test_a_transposed_convolution_in_dynamic_runs_on_every_runtime(tmp_path: Pat
         assert 10 * np.log10(np.square(want).sum() / np.square(got - want).sum()) > 35
 
 
+def _patches(x: Any) -> Any:
+    import keras
+
+    return keras.ops.image.extract_patches(x, size=8)
+
+
+def _one_score(x: Any) -> Any:
+    import keras
+
+    return keras.layers.Dense(1)(keras.layers.Flatten()(x))
+
+
+@pytest.mark.parametrize("made_by", [_patches, _one_score])
+def test_dynamic_weights_of_a_single_scale_are_read_alike_by_every_runtime(made_by: Any, tmp_path: Path) -> None:
+    """tflite-runtime 2.14 answered zeros for the patches of a ViT, and did not load a head of one output."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    given = keras.Input((24, 24, 3), name="x")
+    model = keras.Model(given, made_by(given))
+    x = np.random.default_rng(0).uniform(-1, 1, (9, 24, 24, 3)).astype(np.float32)
+    exported = export(model, tmp_path / "one", samples={"x": x}, answers={"y": model.predict(x, verbose=0)})
+    made = tflite(exported, tmp_path / "files", Precision.DYNAMIC)
+    want = exported.answers["y"]
+    for library in ("tflite-runtime", "litert"):
+        (scratch := tmp_path / library).mkdir()
+        with EdgeProcess(library=library).boot(scratch) as session, session.load(made, "") as runner:
+            got = runner.run({"x": x}, batch_size=7).outputs["y"]
+        assert 10 * np.log10(np.square(want).sum() / np.square(got - want).sum()) > 30
+
+
 def test_one_hot_rows_are_ones_and_zeros_in_integers(tmp_path: Path) -> None:
     """The quantizer makes 0.5 of every zero: a mixture of experts, or any encoded category, would be nonsense."""
     import keras
