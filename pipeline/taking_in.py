@@ -89,7 +89,7 @@ def take_in(
     labels = _checked_labels(samples.labels, scores, reference)
     _save(folder, samples, reference, labels)
     if adopted.kind == "keras" and model.runtime == "Keras":
-        _keep_keras_file(adopted, model, folder)
+        of_cut += _keep_keras_file(adopted, model, folder)
     graph = graph_of(model)
     accuracy = None
     if labels is not None and scores is not None:
@@ -144,11 +144,18 @@ def _checked_cut(parts: Behind, of_whole: Samples, samples: Samples, folder: Pat
     return notes_on(parts, sample_count(of_whole.asked), unrepeated)
 
 
-def _keep_keras_file(adopted: Adopted, model: Foreign, folder: Path) -> None:
-    if adopted.after and model.keras_model is not None:
-        model.keras_model.save(folder / KERAS_FILE)
-    else:
+def _keep_keras_file(adopted: Adopted, model: Foreign, folder: Path) -> list[str]:
+    """Leave the `.keras` file, of a part the part's own; a sentence where that cannot be written."""
+    if not adopted.after or model.keras_model is None:
         shutil.copyfile(adopted.source, folder / KERAS_FILE)
+        return []
+    try:
+        model.keras_model.save(folder / KERAS_FILE)
+    except Exception as error:  # noqa: BLE001  # whatever a layer's get_config raises; the report says it
+        (folder / KERAS_FILE).unlink(missing_ok=True)
+        why = f"{type(error).__name__}: {_reason(error)}"
+        return [f"The part cannot be saved as a .keras file, which `tripoint explain` needs ({why})."]
+    return []
 
 
 def _part(adopted: Adopted) -> str:

@@ -19,7 +19,7 @@ from pipeline.core.progress import nobody
 from pipeline.golden import GOLDEN_FILE
 from pipeline.golden import load as load_golden
 from pipeline.taking_in import Facts, take_in
-from tests.integration.pipeline.text_models import write_text_models
+from tests.integration.pipeline.text_models import write_text_models, write_unsaved
 
 # Keras and tf-keras warn in their own code; nothing of it is ours.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -117,6 +117,18 @@ def test_the_keras_file_is_the_part_so_that_explaining_finds_its_layers(part: tu
     answers = model.predict([kept.inputs["vectorize"], kept.inputs["size"]], verbose=0)
     np.testing.assert_allclose(answers["kind"], kept.reference["kind"], atol=1e-6)
     assert "vectorize" not in [layer.name for layer in model.layers if type(layer).__name__ != "InputLayer"]
+
+
+def test_a_part_that_cannot_be_saved_again_is_taken_in_all_the_same_and_that_is_said(tmp_path: Path) -> None:
+    """Code of other people's that cannot write its own settings would end in a traceback."""
+    write_unsaved(tmp_path)
+    (tmp_path / "in").mkdir()
+    facts = taken(
+        str(tmp_path / "unsaved.keras"), tmp_path / "in", after=("first",), custom_objects=("others:Unsaved",)
+    )
+    assert "cannot be saved as a .keras file" in facts["notes"][2]
+    assert "no settings" in facts["notes"][2]
+    assert not (tmp_path / "in/model.keras").exists()
 
 
 @pytest.mark.parametrize(

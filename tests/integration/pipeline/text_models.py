@@ -41,6 +41,20 @@ def half_random():
     return keras.Model(x, {"noise": Noise(name="noise")(hidden), "plain": layers.Dense(2, name="plain")(hidden)})
 
 
+class Unsaved(layers.Layer):
+    """Saved once, by somebody with other code: its settings do not come out again."""
+
+    def call(self, x):
+        return x * 2.0
+
+    def get_config(self):
+        raise NotImplementedError("no settings")
+
+    @classmethod
+    def from_config(cls, config):
+        return cls()
+
+
 def subclassed():
     class Own(keras.Model):
         def __init__(self):
@@ -90,6 +104,23 @@ def sentences() -> list[str]:
     """Some 600 sentences of Python's own manual."""
     manual = " ".join(" ".join(pydoc_data.topics.topics.values()).split())
     return [found for found in re.split(r"(?<=[.!?])\s+", manual) if 30 < len(found) < 160][:600]
+
+
+def write_unsaved(folder: Path) -> None:
+    """`unsaved.keras`, whose layer `others:Unsaved` loads, but cannot be saved again."""
+    import importlib
+
+    import keras
+
+    others = importlib.import_module("others")
+    x = keras.Input((4,), name="x")
+    first = keras.layers.Dense(3, name="first")(x)
+    kept = others.Unsaved.get_config
+    others.Unsaved.get_config = lambda layer: {"name": layer.name}
+    try:
+        keras.Model(x, others.Unsaved(name="unsaved")(first)).save(folder / "unsaved.keras")
+    finally:
+        others.Unsaved.get_config = kept
 
 
 def write_text_models(folder: Path) -> None:
