@@ -3,7 +3,8 @@
 The bounds are those by which the conformance tests of WebNN judge its implementations (web-platform-tests,
 `webnn/resources/utils.js` and the tests of each operation): a sum of K products may be off by a rounding for each
 product and each addition, 2 K; a softmax over n classes by 3 n + 3. They are worst cases, all roundings in one
-direction. Independent roundings add up like a random walk (Higham and Mary, "A new approach to probabilistic rounding
+direction. For functions that WebNN has no such bound for, those of OpenCL C stand ("Relative error as ULPs", single
+precision). Independent roundings add up like a random walk (Higham and Mary, "A new approach to probabilistic rounding
 error analysis", 2019): n of them, each anywhere within half a unit in the last place, have a standard deviation of
 sqrt(n / 3) halves. Half a unit is u for a value just above a power of two and u / 2 just below the next; over Benford's
 distribution of leading digits its root mean square is sqrt(3 / (8 ln 2)) u, or 0.74 u.
@@ -22,27 +23,42 @@ PRODUCTS = frozenset({"MatMul", "Conv2D", "DepthwiseConv2dNative", "Conv3D", "Co
 """Sums of products with a weight; their second input is the weight."""
 
 _BY_OP = {
+    "Acos": 4,
+    "Acosh": 4,
     "Add": 1,
     "AddN": 1,
     "AddV2": 1,
+    "Asin": 4,
+    "Asinh": 4,
+    "Atan": 5,
+    "Atan2": 6,
+    "Atanh": 5,
     "BiasAdd": 1,
+    "Cos": 4,
+    "Cosh": 4,
     "Elu": 18,
     "Erf": 18,
     "Exp": 32,
+    "Expm1": 3,
     "FusedBatchNormV3": 6,
     "LeakyRelu": 1,
+    "Log": 3,
+    "Log1p": 2,
     "Mul": 1,
     "Pow": 32,
     "RealDiv": 2,
     "Rsqrt": 2,
     "Selu": 18,
     "Sigmoid": 34,
+    "Sin": 4,
+    "Sinh": 4,
     "Softplus": 18,
     "Softsign": 3,
     "Sqrt": 1,
     "Square": 1,
     "SquaredDifference": 2,
     "Sub": 1,
+    "Tan": 5,
     "Tanh": 16,
 }
 

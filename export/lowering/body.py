@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -43,21 +43,29 @@ class Body:
         """The value of a constant, or None when it is computed or an argument."""
         import tensorflow as tf
 
+        node = self.maker(reference)
+        return None if node is None or node.op != "Const" else np.asarray(tf.make_ndarray(node.attr["value"].tensor))
+
+    def maker(self, reference: str) -> Any | None:
+        """The node that makes the tensor, Identity apart; None for an argument."""
         node = self._by_name.get(reference.partition(":")[0])
         while node is not None and node.op == "Identity":
             node = self._by_name.get(node.input[0].partition(":")[0])
-        return None if node is None or node.op != "Const" else np.asarray(tf.make_ndarray(node.attr["value"].tensor))
+        return node
 
-    def replace(self, node: Any, by: Callable[..., Any]) -> None:
+    def replace(self, node: Any, by: Callable[..., Any], *, of: Sequence[str] | None = None) -> None:
         """Let the node compute `by(*inputs)`: a call of a function that is traced for the inputs' shapes and dtypes.
 
         Both converters put the function's body in the place of its call, below the node's own name. `by` returns as
-        many tensors as the node did, of the same dtypes.
+        many tensors as the node did, of the same dtypes. With `of`, the node reads these float32 tensors instead.
         """
         import tensorflow as tf
 
         kinds = input_types(node)
         before = output_places(node)
+        if of is not None:
+            kinds = [tf.float32.as_datatype_enum] * len(of)
+            node.input[:] = [*of, *(name for name in node.input if name.startswith("^"))]
         specs = [
             tf.TensorSpec(self.shape(name), tf.as_dtype(kind))
             for name, kind in zip(self.inputs(node), kinds, strict=True)
@@ -65,6 +73,7 @@ class Body:
         traced = tf.function(by, autograph=False).get_concrete_function(*specs)
         called = type(self._function).FromString(traced.function_def.SerializeToString())
         called.signature.name = f"lowered_{node.op}_{len(self._library.function)}"
+        _rename(called, {one.name for one in called.node_def if f"{node.name}/{one.name}" in self._by_name})
         self._library.function.extend([*traced.graph.as_graph_def().library.function, called])
         _keep_only(node, {"_output_shapes"})
         node.op = "PartitionedCall"
@@ -127,6 +136,26 @@ class Body:
         for key, value in self._function.ret.items():
             if value in names:
                 self._function.ret[key] = names[value]
+
+
+def _rename(function: Any, names: Collection[str]) -> None:
+    """Give nodes of the function other names: inlined, they would bear those of nodes beside the call.
+
+    TensorFlow's optimizer ends the process then.
+    """
+    others = {name: f"{name}_lowered" for name in names}
+
+    def renamed(reference: str) -> str:
+        waits, maker = "^" if reference.startswith("^") else "", reference.removeprefix("^")
+        name, colon, place = maker.partition(":")
+        return f"{waits}{others.get(name, name)}{colon}{place}"
+
+    for node in function.node_def:
+        node.name = renamed(node.name)
+        node.input[:] = [renamed(source) for source in node.input]
+    for results in (function.ret, function.control_ret):
+        for key, value in results.items():
+            results[key] = renamed(value)
 
 
 def _shape_in(attributes: Any, position: int) -> Shape:

@@ -1,4 +1,4 @@
-"""Functions that TFLite lacks, out of those that it has: inverse and hyperbolic ones, Tan, Erf and Erfc.
+"""Functions that TFLite lacks, out of those that it has: arcs, hyperbolic functions and their inverses, Tan, Erf, Erfc.
 
 Applied only to an operation that the converter has refused: it knows GELU by its Erfc, and makes one operation of it.
 """
@@ -59,6 +59,31 @@ def _tan(x: Any) -> Any:
     return tf.sin(x) / tf.cos(x)
 
 
+def _atan(x: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.atan2(x, tf.ones_like(x))
+
+
+def _asin(x: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.atan2(x, _other_leg(x))
+
+
+def _acos(x: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.atan2(_other_leg(x), x)
+
+
+def _other_leg(x: Any) -> Any:
+    """Of the right triangle with the hypotenuse 1. The product keeps the digits that 1 - x^2 loses near 1."""
+    import tensorflow as tf
+
+    return tf.sqrt((1 - x) * (1 + x))
+
+
 def _erf(x: Any) -> Any:
     """Abramowitz and Stegun, Handbook of Mathematical Functions, formula 7.1.26; its error is below 1.5e-7."""
     import tensorflow as tf
@@ -74,6 +99,9 @@ def _erfc(x: Any) -> Any:
 
 
 _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "Acos": _acos,
+    "Asin": _asin,
+    "Atan": _atan,
     "Asinh": _asinh,
     "Acosh": _acosh,
     "Atanh": _atanh,
@@ -87,7 +115,7 @@ _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
 ELEMENTARY = Lowering(
     name="elementary",
     operations=frozenset(_FUNCTIONS),
-    becomes="exponentials, logarithms and rational functions",
+    becomes="exponentials, logarithms, angles and rational functions",
     when={Format.TFLITE: When.REFUSED},
     rewrite=_rewrite,
 )

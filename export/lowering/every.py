@@ -6,6 +6,7 @@ from export.lowering.band_part import BAND_PART
 from export.lowering.bicubic import BICUBIC
 from export.lowering.bincount import BINCOUNT
 from export.lowering.bucketize import BUCKETIZE
+from export.lowering.colours import COLOURS
 from export.lowering.conv_3d_transpose import CONV_3D_TRANSPOSE
 from export.lowering.cumprod import CUMPROD
 from export.lowering.debugging import DEBUGGING
@@ -13,6 +14,7 @@ from export.lowering.einsum import EINSUM
 from export.lowering.elementary import ELEMENTARY
 from export.lowering.erfc import ERFC
 from export.lowering.erfinv import ERFINV
+from export.lowering.gamma import GAMMA
 from export.lowering.grouped_convolution import GROUPED_CONVOLUTION
 from export.lowering.image_patches import IMAGE_PATCHES
 from export.lowering.inlining import INLINING
@@ -20,13 +22,16 @@ from export.lowering.integer_matmul import INTEGER_MATMUL
 from export.lowering.lookup import LOOKUP
 from export.lowering.lowering import Lowering
 from export.lowering.matrix_diag import MATRIX_DIAG
-from export.lowering.max_pool_3d import MAX_POOL_3D
+from export.lowering.pool_3d import POOL_3D
 from export.lowering.roll import ROLL
+from export.lowering.scale_and_translate import SCALE_AND_TRANSLATE
 from export.lowering.scatter_add import SCATTER_ADD
 from export.lowering.segment_sum import SEGMENT_SUM
 from export.lowering.sign_bit import SIGN_BIT
 from export.lowering.softsign import SOFTSIGN
 from export.lowering.space_to_depth import SPACE_TO_DEPTH
+from export.lowering.sparse_matmul import SPARSE_MATMUL
+from export.lowering.spectrum import SPECTRUM
 from export.lowering.xlogy import XLOGY
 
 LOWERINGS: tuple[Lowering, ...] = (
@@ -42,7 +47,7 @@ LOWERINGS: tuple[Lowering, ...] = (
     IMAGE_PATCHES,
     SPACE_TO_DEPTH,
     SEGMENT_SUM,
-    MAX_POOL_3D,
+    POOL_3D,
     BINCOUNT,
     BAND_PART,
     MATRIX_DIAG,
@@ -54,5 +59,10 @@ LOWERINGS: tuple[Lowering, ...] = (
     ERFINV,
     INTEGER_MATMUL,
     SIGN_BIT,
+    COLOURS,
+    GAMMA,
+    SCALE_AND_TRANSLATE,
+    SPECTRUM,
+    SPARSE_MATMUL,
     ELEMENTARY,
 )

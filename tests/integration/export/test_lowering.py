@@ -154,6 +154,62 @@ def _best(x: Any) -> Any:
     return _tf().cast(keras.ops.argmax(_tf().nn.relu(x) * -1.0, axis=-1), "float32")
 
 
+def _elementary(x: Any) -> Any:
+    tf = _tf()
+    small = tf.tanh(x)
+    arcs = tf.math.atan(x) + tf.math.asin(small) * tf.math.acos(small)
+    return tf.math.erf(x) + tf.math.asinh(x) + tf.math.atanh(0.1 * x) + tf.math.cosh(x) + arcs
+
+
+def _pooled(x: Any) -> Any:
+    tf = _tf()
+    wide, small = ([2, 3, 2], [2, 2, 1]), ([2, 2, 3], [1, 2, 2])
+    return tf.concat(
+        [
+            tf.reshape(pool(x, *sizes, padding), (-1, count))
+            for pool, sizes, padding, count in (
+                (tf.nn.max_pool3d, wide, "SAME", 72),
+                (tf.nn.avg_pool3d, wide, "SAME", 72),
+                (tf.nn.avg_pool3d, small, "VALID", 24),
+            )
+        ],
+        axis=1,
+    )
+
+
+def _recoloured(x: Any) -> Any:
+    tf = _tf()
+    grey_or_coloured = tf.sigmoid(tf.concat([x, x[..., :1] * tf.ones(3)], axis=1))
+    turned = tf.image.hsv_to_rgb(tf.image.rgb_to_hsv(grey_or_coloured) * [0.7, 1.0, 0.9])
+    stronger = tf.image.adjust_saturation(tf.image.adjust_hue(turned, 0.3), 1.6)
+    return tf.image.adjust_contrast(stronger, 1.5) + tf.raw_ops.AdjustHue(images=turned - 0.5, delta=-0.2)
+
+
+def _gamma(x: Any) -> Any:
+    tf = _tf()
+    return tf.math.lgamma(3 * x) + tf.math.digamma(tf.abs(x) + 0.1)
+
+
+def _shrunk(x: Any) -> Any:
+    tf = _tf()
+    small = tf.image.resize(x, [4, 5], antialias=True)
+    return small + tf.image.resize(x, [4, 5], method="lanczos5")
+
+
+def _loud(x: Any) -> Any:
+    tf = _tf()
+    frames = tf.signal.stft(x, frame_length=9, frame_step=6, fft_length=12)
+    spectrum = tf.signal.rfft(x, [16])
+    back = tf.signal.irfft(tf.complex(tf.nn.relu(tf.math.real(spectrum)), tf.math.imag(spectrum)), [15])
+    return tf.concat([tf.reshape(tf.abs(frames), (-1, 21)), back, tf.signal.irfft(tf.complex(x, -x), [10])], axis=-1)
+
+
+def _neighbours(x: Any) -> Any:
+    tf = _tf()
+    edges = tf.SparseTensor([[0, 1], [1, 2], [2, 3], [3, 4]], [0.5, -1.0, 2.0, 3.0], (4, 5))
+    return tf.transpose(tf.sparse.sparse_dense_matmul(edges, x, adjoint_a=True, adjoint_b=True))
+
+
 CASES = [
     *(
         case
@@ -227,11 +283,17 @@ CASES = [
         lowering="space_to_depth", target=Format.TFJS, compute=lambda x: _tf().nn.space_to_depth(x, 2), shape=(4, 6, 3)
     ),
     Case(lowering="segment_sum", target=Format.TFJS, compute=_segments, shape=(4,)),
-    Case(
-        lowering="max_pool_3d",
-        target=Format.TFLITE,
-        compute=lambda x: _tf().nn.max_pool3d(x, [2, 3, 2], [2, 2, 1], "SAME"),
-        shape=(4, 5, 6, 2),
+    Case(lowering="pool_3d", target=Format.TFLITE, compute=_pooled, shape=(4, 5, 6, 2)),
+    *(
+        case
+        for target in (Format.TFJS, Format.TFLITE)
+        for case in (
+            Case(lowering="colours", target=target, compute=_recoloured, shape=(4, 3, 3)),
+            Case(lowering="gamma", target=target, compute=_gamma, shape=(6,)),
+            Case(lowering="scale_and_translate", target=target, compute=_shrunk, shape=(9, 7, 2)),
+            Case(lowering="spectrum", target=target, compute=_loud, shape=(21,)),
+            Case(lowering="sparse_matmul", target=target, compute=_neighbours, shape=(4,)),
+        )
     ),
     Case(
         lowering="bincount",
@@ -243,7 +305,7 @@ CASES = [
     Case(
         lowering="elementary",
         target=Format.TFLITE,
-        compute=lambda x: _tf().math.erf(x) + _tf().math.asinh(x) + _tf().math.atanh(0.1 * x) + _tf().math.cosh(x),
+        compute=_elementary,
         shape=(4,),
     ),
 ]

@@ -20,6 +20,7 @@ from export.op_bounds import FLOAT32_ROUNDOFF, ROUNDOFF, channel_axes, half_roun
         ("Relu", (), 0),
         ("Reshape", (), 0),
         ("Sigmoid", (), 34),
+        ("Atan2", (), 6),
     ],
 )
 def test_a_sum_of_products_may_be_off_by_two_roundings_a_product(op: str, shape: tuple[int, ...], count: int) -> None:
