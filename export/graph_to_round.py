@@ -58,12 +58,15 @@ class GraphToRound:
                 yield ask
 
     def makers(self) -> Callable[[str], Any | None]:
-        """A function from a tensor to the node that computes it as the graph is now; Identity only hands on."""
+        """A function from a tensor to the node that computes it as the graph is now.
+
+        Identity only hands on, and so does Enter, which hands a constant into a loop.
+        """
         by_name = {node.name: node for node in self.graph.node}
 
         def maker_of(tensor: str) -> Any | None:
             node = by_name.get(_maker(tensor))
-            while node is not None and node.op == "Identity":
+            while node is not None and node.op in ("Identity", "Enter"):
                 node = by_name.get(_maker(node.input[0]))
             return node
 

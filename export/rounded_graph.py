@@ -57,6 +57,8 @@ def with_weights(
         maker_of = changed.makers()
         for node in [node for node in changed.graph.node if _is_arithmetic(node, maker_of)]:
             for at, source in enumerate(node.input):
+                if source.startswith("^"):
+                    continue
                 node.input[at] = _quantized(changed.graph, source, f"{node.name}/{at}", activation_bits or 8)
     for node in [node for node in changed.graph.node if everything and node.op in _FIXED_RANGES]:
         if activation_bits == 8:
@@ -99,7 +101,8 @@ def _fused(node: Any, maker_of: MakerOf) -> bool:
     """Whether the node is part of a product: one itself, or arithmetic with a constant on what is."""
     if node.op in PRODUCTS:
         return True
-    computed = [maker for maker in map(maker_of, node.input) if not _is_constant(maker)]
+    read = [name for name in node.input if not name.startswith("^")]
+    computed = [maker for maker in map(maker_of, read) if not _is_constant(maker)]
     if node.op not in _INTO_PRODUCTS or len(computed) != 1 or computed[0] is None:
         return False
     return _fused(computed[0], maker_of)
@@ -161,8 +164,8 @@ def _multiply(graph: Any, node: Any, spread: float, seed: int) -> None:
     noise.attr["dtype"].type, noise.attr["T"].type = tf.float32.as_datatype_enum, tf.int32.as_datatype_enum
     noise.attr["seed"].i, noise.attr["seed2"].i = seed, len(graph.node)
     # Evenly between -1 and 1, whose standard deviation is one by the root of three.
-    middle = _constant(graph, f"{name}/middle", np.float32(0.5))
-    scale = _constant(graph, f"{name}/scale", np.float32(2 * math.sqrt(3) * spread))
+    middle = _constant(graph, f"{name}/middle", np.float32(0.5), beside=source)
+    scale = _constant(graph, f"{name}/scale", np.float32(2 * math.sqrt(3) * spread), beside=source)
     centred = graph.node.add(name=f"{name}/centred", op="Sub", input=[noise.name, middle])
     small = graph.node.add(name=f"{name}/small", op="Mul", input=[centred.name, scale])
     change = graph.node.add(name=f"{name}/change", op="Mul", input=[source, small.name])
@@ -200,12 +203,11 @@ def _quantized(graph: Any, source: str, before: str, bits: int) -> str:
     import tensorflow as tf
 
     name, number = f"{before}/quantized", tf.float32.as_datatype_enum
-    flat = graph.node.add(
-        name=f"{name}/flat", op="Reshape", input=[source, _constant(graph, f"{name}/all", np.array([-1], np.int32))]
-    )
+    every = _constant(graph, f"{name}/all", np.array([-1], np.int32), beside=source)
+    flat = graph.node.add(name=f"{name}/flat", op="Reshape", input=[source, every])
     flat.attr["T"].type, flat.attr["Tshape"].type = number, tf.int32.as_datatype_enum
-    axis = _constant(graph, f"{name}/axis", np.int32(0))
-    zero = _constant(graph, f"{name}/zero", np.float32(0))
+    axis = _constant(graph, f"{name}/axis", np.int32(0), beside=source)
+    zero = _constant(graph, f"{name}/zero", np.float32(0), beside=source)
     ends = []
     for op, with_zero in (("Min", "Minimum"), ("Max", "Maximum")):
         own = graph.node.add(name=f"{name}/{op}", op=op, input=[flat.name, axis])
@@ -218,10 +220,11 @@ def _quantized(graph: Any, source: str, before: str, bits: int) -> str:
     return name
 
 
-def _constant(graph: Any, name: str, value: Any) -> str:
+def _constant(graph: Any, name: str, value: Any, *, beside: str) -> str:
     import tensorflow as tf
 
-    node = graph.node.add(name=name, op="Const")
+    # Waiting for a node of the same loop puts the constant into it: what a loop computes with has to be inside.
+    node = graph.node.add(name=name, op="Const", input=[f"^{beside.partition(':')[0]}"])
     node.attr["dtype"].type = tf.as_dtype(value.dtype).as_datatype_enum
     node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
     return name

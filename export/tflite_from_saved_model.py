@@ -18,16 +18,19 @@ from export.lowered_saved_model import Used, lowered, lowered_when_refused, refu
 from export.one_sample import ONE_SAMPLE, for_one_sample
 from export.tflite_converter import tflite_converter
 from export.tflite_dynamic_scales import scales_told_apart
+from export.tflite_integer_faults import Mended, may_have_integer_faults, mended
 from export.tflite_kept_float import SELECTIVE_PRECISIONS, quantized_but
 from export.tflite_one_hot import one_hots_in_scale
 from export.tflite_signature import signature_of_tflite
 from export.tflite_transposed import transposed_weights_widened
 from pipeline.core.artifact import CALIBRATED_PRECISIONS, Format, Precision
 from pipeline.core.errors import ConversionFailed
-from pipeline.core.signature import Signature, Tensors, TensorSpec, batches, sample_count
+from pipeline.core.signature import Signature, Tensors, TensorSpec, batches
 
 _REASONS_SHOWN = 2
 _WHERE = "`tflite` under [models.NAME] in tripoint.toml"
+# More than one: what a loop over the samples hands on from one to the next would else never be seen but empty.
+_ROWS_OF_A_LOOP = 8
 _LOOPS = frozenset({"While", "StatelessWhile"})
 # What the converter says of a list whose elements have the size of the batch.
 _BATCH_IS_OPEN = "element_shape to be static"
@@ -57,35 +60,45 @@ def tflite_from_saved_model(
     label = f"{model_name or saved_model.parent.name} tflite {precision}"
     if precision in CALIBRATED_PRECISIONS:
         _check_calibrated_text(signature, label)
-    has_loop = precision in CALIBRATED_PRECISIONS and _has_loop(saved_model)
+    functions = _functions(saved_model) if precision in CALIBRATED_PRECISIONS else []
+    has_loop = any(_has_loop(function) for function in functions)
     if has_loop and precision not in SELECTIVE_PRECISIONS:
         raise ConversionFailed(
             f"{label}: TensorFlow's quantizer for {precision} takes no model with a loop",
             hint=f"leave {precision} out ({_WHERE}), or write the loop out: unroll=True",
         )
-    # A loop is calibrated apart, too: its file has to be changed in between.
-    selective = has_loop or (len(keep_float) > 0 and precision in SELECTIVE_PRECISIONS)
+    # A loop is calibrated apart, too: its file has to be changed in between. So is what integers get wrong: it is found
+    # by the ranges.
+    apart = len(keep_float) > 0 or (lowering and any(may_have_integer_faults(function) for function in functions))
+    selective = has_loop or (apart and precision in SELECTIVE_PRECISIONS)
 
-    def attempt(folder: Path, refused: frozenset[str]) -> tuple[bytes, tuple[Used, ...]]:
+    def attempt(folder: Path, refused: frozenset[str], rows: int) -> tuple[bytes, tuple[Used, ...]]:
         with lowered(folder, scratch=into.parent, target=Format.TFLITE, lowering=lowering, refused=refused) as source:
             converter = tflite_converter(source.folder, signature.name)
-            _set_precision(tf, converter, precision, signature, representative)
+            _set_precision(tf, converter, precision, partial(_calibration, signature.name, representative, rows))
             converter._experimental_calibrate_only = selective  # noqa: SLF001  # no other way to quantize selectively
             with warnings.catch_warnings():
                 # The quantizer itself still uses it; the warning is not for us.
                 warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
                 content = converter.convert()
-                if selective:
-                    content = quantized_but(content, keep_float, precision=precision, label=label)
-            return content, source.used
+                if not selective:
+                    return content, source.used
+                whole = mended(content) if lowering else Mended(content=content, in_float=(), apart=())
+                content = quantized_but(
+                    whole.content, keep_float, precision=precision, label=label, operations=whole.in_float
+                )
+            return content, (*source.used, *_mends(whole))
 
+    rows = _ROWS_OF_A_LOOP if has_loop else 1
     try:
-        content, used = _converted(partial(attempt, saved_model), label, lowering=lowering)
+        content, used = _converted(
+            partial(attempt, saved_model, rows=signature.fixed_batch or rows), label, lowering=lowering
+        )
     except ConversionFailed as refusal:
         if not (lowering and _BATCH_IS_OPEN in refusal.problem and all(spec.batched for spec in signature.inputs)):
             raise
         with for_one_sample(saved_model, signature, scratch=into.parent) as single:
-            content, used = _converted(partial(attempt, single), label, lowering=lowering)
+            content, used = _converted(partial(attempt, single, rows=1), label, lowering=lowering)
         used = (*used, ONE_SAMPLE)
     if precision is Precision.DYNAMIC:
         content = scales_told_apart(transposed_weights_widened(content))
@@ -119,12 +132,23 @@ def _converted(
             refused |= news
 
 
-def _has_loop(saved_model: Path) -> bool:
+def _functions(saved_model: Path) -> list[Any]:
+    """All FunctionDefs of a SavedModel."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     content = saved_model_pb2.SavedModel.FromString((saved_model / "saved_model.pb").read_bytes())
-    functions = (one for graph in content.meta_graphs for one in graph.graph_def.library.function)
-    return any(node.op in _LOOPS for function in functions for node in function.node_def)
+    return [function for graph in content.meta_graphs for function in graph.graph_def.library.function]
+
+
+def _has_loop(function: Any) -> bool:
+    return any(node.op in _LOOPS for node in function.node_def)
+
+
+def _mends(whole: Mended) -> Iterator[Used]:
+    for nodes, becomes in ((whole.in_float, "float32"), (whole.apart, "one with a range of its own")):
+        if nodes:
+            what = "an operation that TFLite's int8 gets wrong"
+            yield Used(lowering="integer_faults", operation=what, becomes=becomes, nodes=tuple(sorted(nodes)))
 
 
 def _in_integers(signature: Signature) -> Signature:
@@ -135,7 +159,7 @@ def _in_integers(signature: Signature) -> Signature:
 
 
 def _set_precision(
-    tf: Any, converter: Any, precision: Precision, signature: Signature, representative: Tensors
+    tf: Any, converter: Any, precision: Precision, calibration: Callable[[], Iterator[tuple[str, Tensors]]]
 ) -> None:
     match precision:
         case Precision.FLOAT32:
@@ -148,7 +172,7 @@ def _set_precision(
             # Per-channel weights of dense layers need FULLY_CONNECTED version 12, which tflite-runtime 2.14 lacks.
             converter._experimental_disable_per_channel_quantization_for_dense_layers = True  # noqa: SLF001  # no other
         case Precision.INT8 | Precision.INT8_IO | Precision.INT16X8:
-            if sample_count(representative) == 0:
+            if next(calibration(), None) is None:
                 raise ConversionFailed(
                     "full integer quantization was given no representative samples",
                     hint="raise convert.representative_samples",
@@ -160,7 +184,7 @@ def _set_precision(
                 if precision is Precision.INT16X8
                 else tf.lite.OpsSet.TFLITE_BUILTINS_INT8
             ]
-            converter.representative_dataset = lambda: _calibration(signature, representative)
+            converter.representative_dataset = calibration
             converter._experimental_disable_per_channel_quantization_for_dense_layers = True  # noqa: SLF001  # as above
             if precision is Precision.INT8_IO:
                 converter.inference_input_type = converter.inference_output_type = tf.int8
@@ -173,9 +197,10 @@ def _set_precision(
             assert_never(precision)
 
 
-def _calibration(signature: Signature, representative: Tensors) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
-    for sample in batches(representative, signature.fixed_batch or 1):
-        yield signature.name, {name: _as_the_quantizer_reads(array) for name, array in sample.items()}
+def _calibration(name: str, representative: Tensors, rows: int) -> Iterator[tuple[str, Tensors]]:
+    """The signature's name with so many samples at a time."""
+    for sample in batches(representative, rows):
+        yield name, {given: _as_the_quantizer_reads(array) for given, array in sample.items()}
 
 
 def _check_calibrated_text(signature: Signature, label: str) -> None:

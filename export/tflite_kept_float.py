@@ -14,11 +14,13 @@ SELECTIVE_PRECISIONS = frozenset({Precision.INT8, Precision.INT8_IO})
 """Not int16x8: asked for int16, this quantizer gives activations a zero point, which no int16 kernel takes."""
 
 
-def quantized_but(calibrated: bytes, layers: Sequence[str], *, precision: Precision, label: str) -> bytes:
-    """The file quantized to int8 made of a calibrated one; every operation of `layers`, if any, is left in float.
+def quantized_but(
+    calibrated: bytes, layers: Sequence[str], *, precision: Precision, label: str, operations: Sequence[str] = ()
+) -> bytes:
+    """The file quantized to int8 made of a calibrated one; all of `layers` and `operations`, if any, is left in float.
 
-    `calibrated` is what a TFLite converter with `_experimental_calibrate_only` gives. Raises ConversionFailed for a
-    layer that the file has nothing of.
+    `calibrated` is what a TFLite converter with `_experimental_calibrate_only` gives, `operations` are named by the
+    tensors that they make. Raises ConversionFailed for a layer that the file has nothing of.
     """
     import tensorflow as tf
     from tensorflow.lite.python.convert import mlir_quantize
@@ -28,7 +30,7 @@ def quantized_but(calibrated: bytes, layers: Sequence[str], *, precision: Precis
         calibrated,
         input_data_type=given,
         output_data_type=given,
-        denylisted_nodes=_operations_of(calibrated, layers, label),
+        denylisted_nodes=[*_operations_of(calibrated, layers, label), *operations],
         disable_per_channel_for_dense_layers=True,
     )
     return quantized

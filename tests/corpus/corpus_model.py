@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.core.signature import Tensors
 
 KERAS_FILE = "model.keras"
 SAVED_MODEL = "saved_model"
-SAMPLES = 32
-"""Rows of a model's samples: half of them are asked, integer quantization learns from the others."""
+ASKED = 16
+"""How many rows of its samples a model is asked: each costs a call in a browser, at batch size 1."""
+SAMPLES = ASKED + 200
+"""Rows of a model's samples: integer quantization learns from those that are not asked, as many as it takes unasked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +52,19 @@ def keras_file(build: Callable[[], Any]) -> Callable[[Path], Path]:
     return write
 
 
-def normal(*shapes: tuple[int, ...], names: tuple[str, ...] = ("x",), rows: int = SAMPLES) -> Callable[..., Tensors]:
-    """Standard normal float32 samples, one shape without the batch for each name."""
+def uniform(*shapes: tuple[int, ...], names: tuple[str, ...] = ("x",), rows: int = SAMPLES) -> Callable[..., Tensors]:
+    """Float32 samples evenly between -2 and 2, one shape without the batch for each name.
+
+    Bounded, as pixels and measurements are: of values without bounds some sample always leaves the ranges that integer
+    quantization learned from others, and the cell would tell of the samples, not of the model.
+    """
 
     def samples(random: np.random.Generator) -> Tensors:
-        return {
-            name: random.normal(size=(rows, *shape)).astype(np.float32)
-            for name, shape in zip(names, shapes, strict=True)
-        }
+        return {name: evenly(random, (rows, *shape)) for name, shape in zip(names, shapes, strict=True)}
 
     return samples
+
+
+def evenly(random: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Values evenly between -2 and 2, in that shape."""
+    return random.uniform(-2, 2, shape).astype(np.float32)

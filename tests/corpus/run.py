@@ -23,6 +23,7 @@ from pipeline.model_files import ModelFile
 from pipeline.standing import Standing, standing
 from pipeline.workflow import Job
 from tests.corpus.cells import Cell, cell_of, crashed, refused
+from tests.corpus.corpus_model import ASKED
 from tests.corpus.limits import LIMITS
 from tests.corpus.registry import every_model, ours
 from tests.corpus.results import CorpusResult, ModelResult
@@ -114,6 +115,7 @@ def _job(name: str, chosen: Chosen, folder: Path, shared: Standing) -> Job:
     asked = Asked(
         name=name,
         samples=Path(written.samples),
+        count=ASKED,
         signature=written.signature,
         trust=written.trust,
         custom_objects=written.custom_objects,

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from tests.corpus.corpus_model import CorpusModel, keras_file, normal
+from tests.corpus.corpus_model import CorpusModel, keras_file, uniform
 
 _MODULE = "tests.corpus.hand_made.control_flow"
 
@@ -90,35 +90,35 @@ MODELS = (
         name="cond",
         hard_for="a branch on the data, both sides in the graph",
         write=keras_file(lambda: _around(Guarded())),
-        samples=normal((4,)),
+        samples=uniform((4,)),
         code=_MODULE,
     ),
     CorpusModel(
         name="cond-constants",
         hard_for="a branch between two constants",
         write=keras_file(lambda: _around(Chosen())),
-        samples=normal((4,)),
+        samples=uniform((4,)),
         code=_MODULE,
     ),
     CorpusModel(
         name="while-loop",
         hard_for="a loop whose number of steps depends on the data",
         write=keras_file(lambda: _around(SquareRoot())),
-        samples=normal((4,)),
+        samples=uniform((4,)),
         code=_MODULE,
     ),
     CorpusModel(
         name="map-fn",
         hard_for="tf.map_fn with a branch for each sample",
         write=keras_file(lambda: _around(RowByRow())),
-        samples=normal((4,)),
+        samples=uniform((4,)),
         code=_MODULE,
     ),
     CorpusModel(
         name="tensor-array",
         hard_for="a loop that collects a sequence in a TensorArray",
         write=keras_file(lambda: _around(Recurrence())),
-        samples=normal((4,)),
+        samples=uniform((4,)),
         code=_MODULE,
     ),
 )

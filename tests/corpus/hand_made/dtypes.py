@@ -10,7 +10,7 @@ import numpy as np
 from keras import layers
 
 from pipeline.core.signature import Tensors
-from tests.corpus.corpus_model import SAMPLES, CorpusModel, keras_file, normal
+from tests.corpus.corpus_model import SAMPLES, CorpusModel, evenly, keras_file, uniform
 
 
 def _cast(dtype: str) -> Callable[[], keras.Model]:
@@ -61,7 +61,7 @@ def _choose() -> keras.Model:
 
 def _choice(random: np.random.Generator) -> Tensors:
     return {
-        "x": random.normal(size=(SAMPLES, 4)).astype(np.float32),
+        "x": evenly(random, (SAMPLES, 4)),
         "flag": random.integers(0, 2, (SAMPLES, 4)).astype(np.bool_),
     }
 
@@ -77,7 +77,7 @@ def _integers(
 
 def _floats(dtype: str) -> Callable[..., Tensors]:
     def samples(random: np.random.Generator) -> Tensors:
-        return {"x": random.normal(size=(SAMPLES, 6)).astype(dtype)}
+        return {"x": evenly(random, (SAMPLES, 6)).astype(dtype)}
 
     return samples
 
@@ -117,6 +117,6 @@ MODELS = (
     _entry("float64-input", "doubles in", _cast("float64"), _floats("float64")),
     _entry("float16-throughout", "half floats from end to end", _of("float16"), _floats("float16")),
     _entry("float64-throughout", "doubles from end to end", _of("float64"), _floats("float64")),
-    _entry("mixed-float16", "Keras's mixed_float16 policy", _mixed("mixed_float16"), normal((8, 8, 2))),
-    _entry("mixed-bfloat16", "Keras's mixed_bfloat16 policy", _mixed("mixed_bfloat16"), normal((8, 8, 2))),
+    _entry("mixed-float16", "Keras's mixed_float16 policy", _mixed("mixed_float16"), uniform((8, 8, 2))),
+    _entry("mixed-bfloat16", "Keras's mixed_bfloat16 policy", _mixed("mixed_bfloat16"), uniform((8, 8, 2))),
 )

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import layers
 
 from pipeline.core.signature import Tensors
-from tests.corpus.corpus_model import SAMPLES, CorpusModel, keras_file, normal
+from tests.corpus.corpus_model import SAMPLES, CorpusModel, keras_file, uniform
 
 _MODULE = "tests.corpus.hand_made.layer_kinds"
 
@@ -165,15 +165,15 @@ def _entry(name: str, hard_for: str, build: Any, samples: Any, *, own: bool = Fa
 
 
 MODELS = (
-    _entry("convolutions", "grouped, dilated, depthwise, separable, transposed", _convolutions, normal((12, 10, 4))),
-    _entry("one-dimension", "causal, separable and transposed Conv1D", _one_dimension, normal((16, 3))),
-    _entry("three-dimensions", "Conv3D and its pooling", _three_dimensions, normal((6, 6, 6, 2))),
-    _entry("three-dimensions-up", "Conv3DTranspose", _three_dimensions_up, normal((3, 3, 3, 2))),
-    _entry("normalizations", "batch, layer, group, RMS and unit normalization", _norms, normal((6, 6, 4))),
-    _entry("attention", "attention of five kinds", _attention, normal((5, 6), (7, 6), names=("x", "memory"))),
-    _entry("activations", "19 activations", _activations, normal((12,))),
+    _entry("convolutions", "grouped, dilated, depthwise, separable, transposed", _convolutions, uniform((12, 10, 4))),
+    _entry("one-dimension", "causal, separable and transposed Conv1D", _one_dimension, uniform((16, 3))),
+    _entry("three-dimensions", "Conv3D and its pooling", _three_dimensions, uniform((6, 6, 6, 2))),
+    _entry("three-dimensions-up", "Conv3DTranspose", _three_dimensions_up, uniform((3, 3, 3, 2))),
+    _entry("normalizations", "batch, layer, group, RMS and unit normalization", _norms, uniform((6, 6, 4))),
+    _entry("attention", "attention of five kinds", _attention, uniform((5, 6), (7, 6), names=("x", "memory"))),
+    _entry("activations", "19 activations", _activations, uniform((12,))),
     _entry("embeddings", "embeddings by 32-bit and 64-bit integers", _embedded, _words),
-    _entry("tf-image", "tf.image: resizing, cropping, colours", _picture, normal((8, 8, 3)), own=True),
-    _entry("einsum", "einsum beyond a matrix product, and EinsumDense", _summed, normal((4, 5)), own=True),
-    _entry("augmentation", "layers that are random in training only", _augmented, normal((8, 8, 3))),
+    _entry("tf-image", "tf.image: resizing, cropping, colours", _picture, uniform((8, 8, 3)), own=True),
+    _entry("einsum", "einsum beyond a matrix product, and EinsumDense", _summed, uniform((4, 5)), own=True),
+    _entry("augmentation", "layers that are random in training only", _augmented, uniform((8, 8, 3))),
 )

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from tests.corpus.corpus_model import SAVED_MODEL, CorpusModel, keras_file, normal
+from tests.corpus.corpus_model import SAVED_MODEL, CorpusModel, keras_file, uniform
 
 
 def _tf1(folder: Path) -> Path:
@@ -110,38 +110,38 @@ MODELS = (
         name="tf1-saved-model",
         hard_for="a TensorFlow 1 graph with reference variables",
         write=_tf1,
-        samples=normal((4,)),
+        samples=uniform((4,)),
     ),
     CorpusModel(
         name="tf-module",
         hard_for="a tf.Module with several signatures and no serving_default",
         write=_module,
-        samples=normal((4,)),
+        samples=uniform((4,)),
         signature="both",
     ),
     CorpusModel(
         name="keras2-h5",
         hard_for="a Keras 2 .h5 with an operation for a layer",
         write=_keras2(_keras2_net, "model.h5"),
-        samples=normal((8, 8, 2)),
+        samples=uniform((8, 8, 2)),
     ),
     CorpusModel(
         name="keras2-lstm-h5",
         hard_for="a Keras 2 .h5 with an LSTM, whose input nobody named",
         write=_keras2(_keras2_sequence, "model.h5"),
-        samples=normal((5, 3), names=("lstm_input",)),
+        samples=uniform((5, 3), names=("lstm_input",)),
     ),
     CorpusModel(
         name="keras2-saved-model",
         hard_for="a SavedModel by Keras 2",
         write=_keras2(_keras2_net, SAVED_MODEL),
-        samples=normal((8, 8, 2)),
+        samples=uniform((8, 8, 2)),
     ),
     CorpusModel(
         name="lambda",
         hard_for="a Lambda layer, which is code in a file",
         write=keras_file(_lambda),
-        samples=normal((4,)),
+        samples=uniform((4,)),
         trust=True,
     ),
     CorpusModel(
@@ -149,12 +149,12 @@ MODELS = (
         # The samples use the names that the signature gives them.
         hard_for="names that are not ASCII, have blanks, dashes and dots",
         write=keras_file(_awkward),
-        samples=normal((3,), (3,), names=("Gr__e", "weight__kg_")),
+        samples=uniform((3,), (3,), names=("Gr__e", "weight__kg_")),
     ),
     CorpusModel(
         name="unnamed",
         hard_for="inputs that nobody named",
         write=keras_file(_unnamed),
-        samples=normal((3,), (3,), names=("input_layer", "input_layer_1")),
+        samples=uniform((3,), (3,), names=("input_layer", "input_layer_1")),
     ),
 )

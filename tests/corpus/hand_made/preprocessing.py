@@ -9,7 +9,7 @@ import numpy as np
 from keras import layers
 
 from pipeline.core.signature import Tensors
-from tests.corpus.corpus_model import SAMPLES, CorpusModel, keras_file
+from tests.corpus.corpus_model import SAMPLES, CorpusModel, evenly, keras_file
 
 _CITIES = ["Aarhus", "Bern", "Cádiz", "Łódź", "東京"]
 
@@ -26,7 +26,7 @@ def _numbers() -> keras.Model:
 
 def _ages(random: np.random.Generator) -> Tensors:
     return {
-        "x": random.normal(3, 5, (SAMPLES, 4)).astype(np.float32),
+        "x": random.uniform(-7, 13, (SAMPLES, 4)).astype(np.float32),
         "age": random.uniform(1, 90, (SAMPLES, 1)).astype(np.float32),
     }
 
@@ -96,7 +96,7 @@ _SENTENCES = ["The cat sat.", "the DOG on the mat", "", "a cat, a dog & a mat!",
 
 
 def _plain(random: np.random.Generator) -> Tensors:
-    return {"x": random.normal(size=(SAMPLES, 4)).astype(np.float32)}
+    return {"x": evenly(random, (SAMPLES, 4))}
 
 
 def _entry(name: str, hard_for: str, build: Any, samples: Any, after: tuple[str, ...] = ()) -> CorpusModel:

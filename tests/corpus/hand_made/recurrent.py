@@ -9,7 +9,7 @@ import numpy as np
 from keras import layers
 
 from pipeline.core.signature import Tensors
-from tests.corpus.corpus_model import SAMPLES, CorpusModel, keras_file, normal
+from tests.corpus.corpus_model import SAMPLES, CorpusModel, keras_file, uniform
 
 _MODULE = "tests.corpus.hand_made.recurrent"
 _STEPS, _WIDTH = 6, 3
@@ -75,19 +75,19 @@ MODELS = (
         name="lstm",
         hard_for="an LSTM over a fixed number of steps",
         write=keras_file(lambda: _sequence(layers.LSTM(5))),
-        samples=normal((_STEPS, _WIDTH)),
+        samples=uniform((_STEPS, _WIDTH)),
     ),
     CorpusModel(
         name="gru-any-length",
         hard_for="a GRU over sequences whose length varies",
         write=keras_file(lambda: _sequence(layers.GRU(5), steps=None)),
-        samples=normal((9, _WIDTH)),
+        samples=uniform((9, _WIDTH)),
     ),
     CorpusModel(
         name="gru-reset-before",
         hard_for="a GRU of the older kind, and backwards",
         write=keras_file(lambda: _sequence(layers.GRU(5, reset_after=False, go_backwards=True))),
-        samples=normal((_STEPS, _WIDTH)),
+        samples=uniform((_STEPS, _WIDTH)),
     ),
     CorpusModel(
         name="rnn-unrolled",
@@ -95,7 +95,7 @@ MODELS = (
         write=keras_file(
             lambda: _sequence(layers.LSTM(5, unroll=True, return_sequences=True), layers.SimpleRNN(4, unroll=True))
         ),
-        samples=normal((_STEPS, _WIDTH)),
+        samples=uniform((_STEPS, _WIDTH)),
     ),
     CorpusModel(
         name="rnn-stacked",
@@ -106,13 +106,13 @@ MODELS = (
                 layers.RNN([layers.GRUCell(4), layers.LSTMCell(3)]),
             )
         ),
-        samples=normal((_STEPS, _WIDTH)),
+        samples=uniform((_STEPS, _WIDTH)),
     ),
     CorpusModel(
         name="rnn-states",
         hard_for="states that are outputs, and that start another layer",
         write=keras_file(_states),
-        samples=normal((_STEPS, _WIDTH)),
+        samples=uniform((_STEPS, _WIDTH)),
     ),
     CorpusModel(
         name="rnn-masked",
@@ -124,19 +124,19 @@ MODELS = (
         name="rnn-own-cell",
         hard_for="a recurrent cell of somebody's own",
         write=keras_file(lambda: _sequence(layers.RNN(LeakyCell(4)))),
-        samples=normal((_STEPS, _WIDTH)),
+        samples=uniform((_STEPS, _WIDTH)),
         code=_MODULE,
     ),
     CorpusModel(
         name="rnn-stateful",
         hard_for="a state that lives on from call to call, and a batch of one only",
         write=keras_file(_stateful),
-        samples=normal((_STEPS, _WIDTH)),
+        samples=uniform((_STEPS, _WIDTH)),
     ),
     CorpusModel(
         name="conv-lstm",
         hard_for="ConvLSTM2D over frames, each through one shared convolution",
         write=keras_file(_image_sequence),
-        samples=normal((4, 6, 6, 2)),
+        samples=uniform((4, 6, 6, 2)),
     ),
 )

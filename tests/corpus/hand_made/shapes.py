@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import layers
 
 from pipeline.core.signature import Tensors
-from tests.corpus.corpus_model import SAMPLES, CorpusModel, keras_file, normal
+from tests.corpus.corpus_model import SAMPLES, CorpusModel, evenly, keras_file, uniform
 
 _MODULE = "tests.corpus.hand_made.shapes"
 
@@ -79,7 +79,7 @@ def _reshaped() -> keras.Model:
 
 
 def _ranks(random: np.random.Generator) -> Tensors:
-    return {f"rank{rank}": random.normal(size=(SAMPLES, *(2,) * (rank - 1))).astype(np.float32) for rank in range(1, 6)}
+    return {f"rank{rank}": evenly(random, (SAMPLES, *(2,) * (rank - 1))) for rank in range(1, 6)}
 
 
 MODELS = (
@@ -87,7 +87,7 @@ MODELS = (
         name="scalars",
         hard_for="inputs and outputs that are one number a sample",
         write=keras_file(_scalars),
-        samples=normal((), (), names=("a", "b")),
+        samples=uniform((), (), names=("a", "b")),
     ),
     CorpusModel(
         name="every-rank",
@@ -99,26 +99,26 @@ MODELS = (
         name="any-size",
         hard_for="images of any size, with an output of that size",
         write=keras_file(_any_size),
-        samples=normal((12, 8, 3), names=("image",)),
+        samples=uniform((12, 8, 3), names=("image",)),
     ),
     CorpusModel(
         name="nothing-inside",
         hard_for="a tensor without a single value inside",
         write=keras_file(_nothing),
-        samples=normal((4,)),
+        samples=uniform((4,)),
         code=_MODULE,
     ),
     CorpusModel(
         name="fixed-batch",
         hard_for="a batch size that is fixed at 4",
         write=keras_file(_fixed_batch),
-        samples=normal((5,)),
+        samples=uniform((5,)),
     ),
     CorpusModel(
         name="folded-batch",
         hard_for="a batch that is folded into its sequences and back",
         write=keras_file(_reshaped),
-        samples=normal((5, 6)),
+        samples=uniform((5, 6)),
         code=_MODULE,
     ),
 )

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from tests.corpus.corpus_model import CorpusModel, keras_file, normal
+from tests.corpus.corpus_model import CorpusModel, keras_file, uniform
 
 _MODULE = "tests.corpus.hand_made.structure"
 
@@ -111,62 +111,62 @@ MODELS = (
         name="nested-shared",
         hard_for="a model in a model in a model, used twice with the same weights",
         write=keras_file(_nested_and_shared),
-        samples=normal((4,), (4,), names=("left", "right")),
+        samples=uniform((4,), (4,), names=("left", "right")),
     ),
     CorpusModel(
         name="nested-outputs",
         hard_for="outputs in a dictionary with a list with a dictionary",
         write=keras_file(_nested_outputs),
-        samples=normal((4,)),
+        samples=uniform((4,)),
     ),
     CorpusModel(
         name="four-alike",
         hard_for="four outputs of one shape, whose names do not sort as they stand",
         write=keras_file(_list_of_same_shape),
-        samples=normal((4,)),
+        samples=uniform((4,)),
     ),
     CorpusModel(
         name="input-as-output",
         hard_for="an output that is the input itself",
         write=keras_file(_input_as_output),
-        samples=normal((4,)),
+        samples=uniform((4,)),
     ),
     CorpusModel(
         name="same-twice",
         hard_for="two outputs that are one tensor",
         write=keras_file(_same_twice),
-        samples=normal((4,)),
+        samples=uniform((4,)),
     ),
     CorpusModel(
         name="constant-output",
         hard_for="an output that is the same for every sample",
         write=keras_file(_constant),
-        samples=normal((4,)),
+        samples=uniform((4,)),
         code=_MODULE,
     ),
     CorpusModel(
         name="unused-input",
         hard_for="an input that nothing depends on",
         write=keras_file(_unused_input),
-        samples=normal((4,), (2,), names=("x", "ignored")),
+        samples=uniform((4,), (2,), names=("x", "ignored")),
     ),
     CorpusModel(
         name="identity",
         hard_for="a model that does nothing at inference",
         write=keras_file(_identity),
-        samples=normal((4,)),
+        samples=uniform((4,)),
     ),
     CorpusModel(
         name="subclassed",
         hard_for="a model that is a class, with a dictionary in and out",
         write=keras_file(_subclassed),
-        samples=normal((4,), (3,), names=("a", "b")),
+        samples=uniform((4,), (3,), names=("a", "b")),
         code=_MODULE,
     ),
     CorpusModel(
         name="dictionary-keys",
         hard_for="a dictionary of inputs whose keys are not the names of the Input layers",
         write=keras_file(_dict_of_other_order),
-        samples=normal((3,), (2,), names=("tall", "short")),
+        samples=uniform((3,), (2,), names=("tall", "short")),
     ),
 )
