@@ -9,8 +9,8 @@ Each fault was measured with TensorFlow 2.21 and LiteRT 2.3, and none is reporte
 - MINIMUM, MAXIMUM and SELECT: the quantizer gives what they read the range of what they make. Whatever else reads
   the same, as the other way of `x + f(clip(x))`, gets it clipped. They read it through a leaky ReLU of slope 1 instead:
   the same values, which may have a range of their own. (A product with 1 is dropped before ranges are given.)
-- ONE_HOT and REVERSE_V2: the kernels hand the integers on, while the quantizer gives what comes out the scale of its
-  reader. What was one becomes two. They stay in float.
+- REVERSE_V2: the kernel hands the integers on, while the quantizer gives what comes out the scale of its reader, as of
+  the concatenation in a bidirectional layer. It stays in float.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 
 _COMPARISONS = ("LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL", "EQUAL", "NOT_EQUAL")
 _CHOOSING = ("MINIMUM", "MAXIMUM", "SELECT", "SELECT_V2")
-_HANDING_ON = ("ONE_HOT", "REVERSE_V2")
+_REVERSAL = "REVERSE_V2"
 _OF_ONE_SCALE = frozenset(
     ("EXPAND_DIMS", "GATHER", "MAX_POOL_2D", "RESHAPE", "SLICE", "SPLIT", "SQUEEZE", "STRIDED_SLICE", "TRANSPOSE")
 )
@@ -40,7 +40,6 @@ _IN_TENSORFLOW = frozenset(
             "ClipByValue",
             "Select",
             "SelectV2",
-            "OneHot",
             "ReverseV2",
         ),
     )
@@ -127,7 +126,7 @@ class _Graph:
 
     def operations(self) -> Iterator[Any]:
         """Those that make something."""
-        return (one for one in self.graph.operators or () if len(one.outputs))
+        return (one for one in self.graph.operators or () if _indices(one.outputs))
 
     def name_of(self, operation: Any) -> str:
         """The name of what it makes."""
@@ -138,9 +137,9 @@ class _Graph:
         """Whether its int8 kernel would answer wrongly."""
         kind = self._kind(operation)
         if kind in _COMPARISONS:
-            scales = [width / _STEPS for index in operation.inputs if (width := self._width(int(index)))]
+            scales = [width / _STEPS for index in _indices(operation.inputs) if (width := self._width(index))]
             return not all(_SMALLEST_SCALE <= scale < _LARGEST_SCALE for scale in scales)
-        return kind in _HANDING_ON and self._width(int(operation.outputs[0])) > 0
+        return kind == _REVERSAL and self._width(int(operation.outputs[0])) > 0
 
     def narrowed(self, operation: Any) -> list[int]:
         """The positions of its inputs that the quantizer would narrow, and with them what else reads the same."""
@@ -149,7 +148,7 @@ class _Graph:
         made = self._width(int(operation.outputs[0]))
         return [
             position
-            for position, index in enumerate(int(index) for index in operation.inputs)
+            for position, index in enumerate(_indices(operation.inputs))
             if made < _NARROWER * self._width(index) and self._shared(index) and not self._is_constant(index)
         ]
 
@@ -165,7 +164,7 @@ class _Graph:
             maker = self._makers.get(index)
             if maker is None or self._kind(maker) not in _OF_ONE_SCALE:
                 return False
-            index = next((int(source) for source in maker.inputs if self._width(int(source))), -1)
+            index = next((source for source in _indices(maker.inputs) if self._width(source)), -1)
 
     def _width(self, index: int) -> float:
         """How wide the tensor's range is, zero within it; 0 for what is no float or has no range."""
@@ -190,11 +189,16 @@ class _Graph:
 
     @cached_property
     def _makers(self) -> dict[int, Any]:
-        return {int(index): one for one in self.graph.operators or () for index in one.outputs}
+        return {index: one for one in self.operations() for index in _indices(one.outputs)}
 
     @cached_property
     def _readers(self) -> Counter[int]:
-        readers = Counter(int(index) for index in self.graph.outputs)
+        readers = Counter(_indices(self.graph.outputs))
         for operation in self.graph.operators or ():
-            readers.update({int(index) for index in operation.inputs})
+            readers.update(set(_indices(operation.inputs)))
         return readers
+
+
+def _indices(given: Any) -> list[int]:
+    """The indices of tensors; what sets a variable makes none, and a variable's handle reads none."""
+    return [] if given is None else [int(index) for index in given]

@@ -20,33 +20,16 @@ _VACUOUS = "hardly vary|same answer to every sample"
 
 LIMITS: Mapping[str, Mapping[str, str]] = {
     "cond": {
-        "edge/tflite-runtime *": r"the runtime failed on inputs of shape",
-        "edge/litert int8": _NOISE,
+        # In int8 it has no XNNPACK, and survives the second batch size.
+        "edge/tflite-runtime float*": r"the runtime failed on inputs of shape",
+        "edge/tflite-runtime dynamic": r"the runtime failed on inputs of shape",
         "browser/webgl float32": _NOISE,
-    },
-    "cond-constants": {
-        "edge/* int8": _NOISE,
     },
     "while-loop": {
         "edge/tflite-runtime float32": _RESIZED,
         "edge/tflite-runtime float16": _RESIZED,
         "edge/tflite-runtime dynamic": _RESIZED,
         "edge/tflite-runtime int8": r"Div only supports",
-    },
-    "map-fn": {
-        "edge/* int8": _NOISE,
-    },
-    "lstm": {
-        "edge/* int8": _NOISE,
-    },
-    "rnn-unrolled": {
-        "edge/* int8": _NOISE,
-    },
-    "rnn-stacked": {
-        "edge/* int8": _NOISE,
-    },
-    "rnn-own-cell": {
-        "edge/* int8": _NOISE,
     },
     "rnn-stateful": {
         "saved_model *": _RANDOM,
@@ -57,28 +40,9 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
         "edge/* int8": _RANDOM,
         "browser/* *": r"AssignVariableOp",
     },
-    "scalars": {
-        "edge/* int8": _NOISE,
-    },
-    "every-rank": {
-        "edge/* int8": _NOISE,
-    },
-    "any-size": {
-        "edge/* int8": _DIFFERS,
-    },
     "nothing-inside": {
-        "edge/* int8": _NOISE,
         "browser/wasm *": _RESIZED,
         "browser/webgl *": r"The new shape .* has NaN elements",
-    },
-    "int32-input": {
-        "edge/* int8": _DIFFERS,
-    },
-    "int64-input": {
-        "edge/* int8": _DIFFERS,
-    },
-    "int8-input": {
-        "edge/* int8": _DIFFERS,
     },
     "int64-wide": {
         "browser/* *": _WIDE,
@@ -95,20 +59,8 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
         "edge/* int8": _DIFFERS,
     },
     "nested-shared": {
-        "edge/* dynamic": _DIFFERS,
-        "edge/* int8": _NOISE,
-    },
-    "nested-outputs": {
-        "edge/* int8": _NOISE,
-    },
-    "four-alike": {
-        "edge/* int8": _NOISE,
-    },
-    "input-as-output": {
-        "edge/* int8": _NOISE,
-    },
-    "same-twice": {
-        "edge/* int8": _NOISE,
+        # The cosine of a short vector: 1 / |v| has 256 steps, and is the largest in this sample.
+        "edge/* int8": r"^dot: 1 of 16 values differ; worst at \(5, 0\)",
     },
     "constant-output": {
         "saved_model *": _VACUOUS,
@@ -116,42 +68,30 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
         "edge/* float32": _VACUOUS,
         "edge/* float16": _VACUOUS,
         "edge/* dynamic": _VACUOUS,
-        "edge/* int8": _NOISE,
+        "edge/* int8": _VACUOUS,
         "browser/* *": _VACUOUS,
     },
-    "unused-input": {
-        "edge/* int8": _NOISE,
-    },
-    "subclassed": {
-        "edge/* int8": _NOISE,
-    },
     "dictionary-keys": {
-        "edge/* int8": _NOISE,
-    },
-    "convolutions": {
-        "edge/* int8": _DIFFERS,
-    },
-    "one-dimension": {
-        "edge/* int8": _DIFFERS,
+        # The largest answer is beyond all 200 that the range was taken from, and saturates.
+        "edge/* int8": r"^y: 1 of 48 values differ; worst at \(10, 2\): 2\.92\d*, expected 3\.00",
     },
     "three-dimensions": {
         "edge/tflite-runtime float16": _RESIZED,
-        "edge/* int8": _NOISE,
     },
     "normalizations": {
-        "edge/* int8": _DIFFERS,
         "browser/* uint8": _DIFFERS,
     },
     "attention": {
-        "edge/* int8": _DIFFERS,
+        # Scores and the -1e9 of the causal mask share 256 steps, so that all scores are one; that much is predicted.
+        "edge/* int8": r"^y: the reference's answers hardly vary",
     },
     "activations": {
-        "edge/tflite-runtime int8": r"does not load",
-        "edge/litert int8": _NOISE,
+        "edge/tflite-runtime int8": r"builtin opcode 'LOG' version '2'",
+        # Made of an exponential, whose step of 0.03 is scaled by 1.76.
+        "edge/litert int8": r"^selu: \d+ of 192 values differ; [^|]*$",
     },
     "embeddings": {
         "edge/tflite-runtime float16": _RESIZED,
-        "edge/* int8": _NOISE,
     },
     "tf-image": {
         "saved_model *": _VACUOUS,
@@ -162,13 +102,6 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
         "edge/litert int8": _DIFFERS,
         "browser/* float32": f"{_VACUOUS}|{_DIFFERS}",
         "browser/* float16": _VACUOUS,
-    },
-    "einsum": {
-        "edge/* float16": _DIFFERS,
-        "edge/* int8": _DIFFERS,
-    },
-    "normalization-bins": {
-        "edge/* int8": _NOISE,
     },
     "categories": {
         "edge/* *": r"'tf\.LookupTableFindV2' op is neither",
@@ -203,20 +136,17 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
         "edge/* int8": _DIFFERS,
     },
     "ragged-inside": {
-        "edge/* int8": _DIFFERS,
         "browser/wasm *": r"Must have updates",
         "browser/webgl *": r"Must have updates",
         "browser/cpu *": r"Must have updates",
     },
-    "ordering": {
-        "edge/* int8": _DIFFERS,
-    },
     "unique-inside": {
-        "edge/* int8": _DIFFERS,
         "browser/* *": r"TF\.js has no UniqueWithCounts",
     },
     "indexing": {
-        "edge/* int8": _NOISE,
+        # SCATTER_ND adds up what has one place within the range of what it reads; a running product multiplies the
+        # errors of six factors.
+        "edge/* int8": r"^spread: 3 of 64 values differ.*\| product: \d+ of 96 values differ",
     },
     "functions": {
         # Lgamma by Lanczos's approximation, whose coefficients halves round.
@@ -248,7 +178,6 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
     },
     "large-weights": {
         "edge/* float16": _NOISE,
-        "edge/* int8": _NOISE,
         "browser/wasm float16": _NOISE,
         "browser/webgl float16": r"NaN in .* values where the reference has none",
         "browser/cpu float16": r"NaN in .* values where the reference has none",
@@ -272,26 +201,11 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
         "edge/* *": r"'tf\.StatelessRandomGetKeyCounter' op is neither",
         "browser/* *": r"AssignVariableOp",
     },
-    "tf1-saved-model": {
-        "edge/* int8": _NOISE,
-    },
     "tf-module": {
         "edge/* *": r"'tf\.LookupTableImportV2' op is neither",
     },
-    "keras2-h5": {
-        "edge/* int8": _NOISE,
-    },
-    "keras2-saved-model": {
-        "edge/* int8": _NOISE,
-    },
-    "lambda": {
-        "edge/* int8": _VACUOUS,
-    },
     "awkward-names": {
         "adopt": r"is not a valid scope name",
-    },
-    "unnamed": {
-        "edge/* int8": _NOISE,
     },
     "mlperf-kws": {
         "edge/tflite-runtime int8": r"the best class changed",
