@@ -29,7 +29,6 @@ _IMAGES = 24
 _FEWER_IMAGES = 16
 """Of images larger than 32 pixels, which TF.js on cpu and on a software GPU takes a second each for."""
 _CLASSES = 4
-_SPREAD = 1.0
 _SHIFT = 1.0
 _LARGEST = 300
 _RIDGE = 0.1
@@ -43,6 +42,8 @@ class _Member:
     module: str
     network: str
     pixels: int = 32
+    spread: float = 1.0
+    """Of the scores before the softmax, over crops: at 2 they are surer, and less of a layer's noise reaches them."""
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -54,7 +55,7 @@ _SMALLEST = (
     _Member(module="inception_resnet_v2", network="InceptionResNetV2", pixels=75),
     _Member(module="inception_v3", network="InceptionV3", pixels=75),
     _Member(module="mobilenet", network="MobileNet", settings={"alpha": 0.25}),
-    _Member(module="mobilenet_v2", network="MobileNetV2", settings={"alpha": 0.35}),
+    _Member(module="mobilenet_v2", network="MobileNetV2", spread=2.0, settings={"alpha": 0.35}),
     _Member(module="mobilenet_v3", network="MobileNetV3Small", settings={"alpha": 0.75}),
     _Member(module="nasnet", network="NASNetMobile"),
     _Member(module="resnet", network="ResNet50"),
@@ -142,7 +143,7 @@ def _write(member: _Member, folder: Path) -> Path:
     head = next(layer for layer in reversed(network.layers) if hasattr(layer, "kernel"))
     early = next(layer for layer in network.layers[len(network.layers) // 3 :] if _answers_maps(layer))
     embedding = keras.layers.GlobalAveragePooling2D(name="embedding")(early.output)
-    _fit_scores(network, head, images)
+    _fit_scores(network, head, images, spread=member.spread)
     image = keras.Input((member.pixels, member.pixels, 3), name="image")
     both = keras.Model(network.input, {"scores": network.output, "embedding": embedding})
     file = folder / KERAS_FILE
@@ -184,8 +185,8 @@ def _spread_inside(network: Any, images: NDArray[np.float32]) -> None:
             layer.kernel.assign(initializer(layer.kernel.shape))
 
 
-def _fit_scores(network: Any, head: Any, images: NDArray[np.float32]) -> None:
-    """Fit the last layer to the kinds of the crops, by ridge regression, with scores that spread by `_SPREAD`."""
+def _fit_scores(network: Any, head: Any, images: NDArray[np.float32], *, spread: float) -> None:
+    """Fit the last layer to the kinds of the crops, by ridge regression, with scores that spread by `spread`."""
     import keras
 
     features = keras.Model(network.input, head.input).predict(images, verbose=0).reshape(len(images), -1)
@@ -194,6 +195,6 @@ def _fit_scores(network: Any, head: Any, images: NDArray[np.float32]) -> None:
     wanted = np.eye(_CLASSES)[[_kind(position) for position in range(len(images))]] - 1 / _CLASSES
     alike = varying @ varying.T
     weight = varying.T @ np.linalg.solve(alike + _RIDGE * np.trace(alike) / len(images) * np.eye(len(images)), wanted)
-    weight *= _SPREAD / (varying @ weight).std()
+    weight *= spread / (varying @ weight).std()
     head.kernel.assign(weight.reshape(head.kernel.shape))
     head.bias.assign(-middle @ weight)

@@ -227,9 +227,6 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
     "keras-efficientnetv2b0": {
         "edge/* int8": _VACUOUS,
     },
-    "keras-mobilenetv2": {
-        "edge/* int8": _VACUOUS,
-    },
     "keras-vgg16": {
         "edge/* int8": _DIFFERS,
     },
