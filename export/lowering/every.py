@@ -26,6 +26,7 @@ from export.lowering.pool_3d import POOL_3D
 from export.lowering.roll import ROLL
 from export.lowering.scale_and_translate import SCALE_AND_TRANSLATE
 from export.lowering.scatter_add import SCATTER_ADD
+from export.lowering.seed_state import SEED_STATE
 from export.lowering.segment_sum import SEGMENT_SUM
 from export.lowering.sign_bit import SIGN_BIT
 from export.lowering.softsign import SOFTSIGN
@@ -36,6 +37,7 @@ from export.lowering.xlogy import XLOGY
 
 LOWERINGS: tuple[Lowering, ...] = (
     DEBUGGING,
+    SEED_STATE,
     INLINING,
     ERFC,
     EINSUM,

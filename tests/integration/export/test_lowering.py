@@ -36,10 +36,12 @@ class Case:
 
     lowering: str
     target: Format
-    compute: Callable[[Any], Any]
+    compute: Callable[..., Any]
     shape: tuple[int, ...]
     dtype: str = "float32"
     precision: Precision = Precision.FLOAT32
+    holds: Callable[[], Any] | None = None
+    """Makes what the layer holds, which `compute` is then given after its input."""
 
 
 def _tf() -> Any:
@@ -62,6 +64,17 @@ def _compiled(x: Any) -> Any:
 def _attention(x: Any) -> Any:
     tf = _tf()
     return tf.einsum("bhqk,bkhd->bqhd", tf.nn.softmax(tf.einsum("bqhd,bkhd->bhqk", x, x)), x)
+
+
+def _seeds() -> Any:
+    import keras
+
+    return keras.random.SeedGenerator(1)
+
+
+def _counting(x: Any, seeds: Any) -> Any:
+    seeds.next()
+    return x * 2.0
 
 
 def _segments(x: Any) -> Any:
@@ -282,6 +295,7 @@ CASES = [
     Case(
         lowering="space_to_depth", target=Format.TFJS, compute=lambda x: _tf().nn.space_to_depth(x, 2), shape=(4, 6, 3)
     ),
+    Case(lowering="seed_state", target=Format.TFJS, compute=_counting, shape=(4,), holds=_seeds),
     Case(lowering="segment_sum", target=Format.TFJS, compute=_segments, shape=(4,)),
     Case(lowering="pool_3d", target=Format.TFLITE, compute=_pooled, shape=(4, 5, 6, 2)),
     *(
@@ -377,12 +391,15 @@ def _exported(case: Case, folder: Path) -> Exported:
         def build(self, _: Any) -> None:
             # What a layer does not hold is not exported with it.
             self.table = _table() if case.dtype == "string" else None
+            self.held = () if case.holds is None else (case.holds(),)
 
         def call(self, x: Any) -> Any:
-            return case.compute(x)
+            return case.compute(x, *self.held)
 
         def compute_output_spec(self, x: Any) -> Any:
-            traced = _tf().function(case.compute).get_concrete_function(_tf().TensorSpec(x.shape, x.dtype))
+            held = () if case.holds is None else (case.holds(),)
+            compute = _tf().function(lambda y: case.compute(y, *held))
+            traced = compute.get_concrete_function(_tf().TensorSpec(x.shape, x.dtype))
             return keras.KerasTensor(traced.outputs[0].shape, traced.outputs[0].dtype.name)
 
     x = keras.Input(case.shape, name="x", dtype=case.dtype)
