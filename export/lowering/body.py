@@ -30,10 +30,6 @@ class Body:
         """What the node computes on, without the nodes that it only waits for."""
         return [name for name in node.input if not name.startswith("^")]
 
-    def maker(self, reference: str) -> Any | None:
-        """The node that makes it, or None for an argument of the function."""
-        return self._by_name.get(reference.partition(":")[0])
-
     def shape(self, reference: str) -> Shape:
         """The shape that TensorFlow inferred when the model was exported."""
         maker, _, place = reference.partition(":")

@@ -33,6 +33,7 @@ from export.lowering.softsign import SOFTSIGN
 from export.lowering.space_to_depth import SPACE_TO_DEPTH
 from export.lowering.sparse_matmul import SPARSE_MATMUL
 from export.lowering.spectrum import SPECTRUM
+from export.lowering.unpadded_convolution import UNPADDED_CONVOLUTION
 from export.lowering.xlogy import XLOGY
 
 LOWERINGS: tuple[Lowering, ...] = (
@@ -56,6 +57,7 @@ LOWERINGS: tuple[Lowering, ...] = (
     SOFTSIGN,
     CUMPROD,
     SCATTER_ADD,
+    UNPADDED_CONVOLUTION,
     GROUPED_CONVOLUTION,
     CONV_3D_TRANSPOSE,
     ERFINV,

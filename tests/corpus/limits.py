@@ -200,7 +200,7 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
         "saved_model *": _RANDOM,
         "server/* *": _RANDOM,
         "edge/* *": r"'tf\.StatelessRandomGetKeyCounter' op is neither",
-        "browser/* *": r"AssignVariableOp",
+        "browser/* *": r"StatelessRandom",
     },
     "tf-module": {
         "edge/* *": r"'tf\.LookupTableImportV2' op is neither",

@@ -40,6 +40,8 @@ class Case:
     shape: tuple[int, ...]
     dtype: str = "float32"
     precision: Precision = Precision.FLOAT32
+    on_old: bool = False
+    """Whether it is the older of the two edge runtimes that fails."""
     holds: Callable[[], Any] | None = None
     """Makes what the layer holds, which `compute` is then given after its input."""
 
@@ -64,6 +66,11 @@ def _compiled(x: Any) -> Any:
 def _attention(x: Any) -> Any:
     tf = _tf()
     return tf.einsum("bhqk,bkhd->bqhd", tf.nn.softmax(tf.einsum("bqhd,bkhd->bhqk", x, x)), x)
+
+
+def _skipping(x: Any) -> Any:
+    weights = np.random.default_rng(1).normal(size=(3, 3, 2, 4)).astype(np.float32)
+    return _tf().nn.conv2d(x, weights, strides=4, padding="SAME")
 
 
 def _seeds() -> Any:
@@ -295,6 +302,10 @@ CASES = [
     Case(
         lowering="space_to_depth", target=Format.TFJS, compute=lambda x: _tf().nn.space_to_depth(x, 2), shape=(4, 6, 3)
     ),
+    *(
+        Case(lowering="unpadded_convolution", target=target, compute=_skipping, shape=(16, 16, 2), on_old=True)
+        for target in (Format.TFLITE, Format.TFJS)
+    ),
     Case(lowering="seed_state", target=Format.TFJS, compute=_counting, shape=(4,), holds=_seeds),
     Case(lowering="segment_sum", target=Format.TFJS, compute=_segments, shape=(4,)),
     Case(lowering="pool_3d", target=Format.TFLITE, compute=_pooled, shape=(4, 5, 6, 2)),
@@ -334,10 +345,11 @@ def test_every_lowering_has_a_model_that_needs_it() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)
 def test_the_model_fails_without_the_lowering_and_agrees_with_it(
-    case: Case, tmp_path: Path, edge: Session, browser: Session
+    case: Case, tmp_path: Path, edge: Session, old_edge: Session, browser: Session
 ) -> None:
     exported = _exported(case, tmp_path / "model")
-    session, variant = (edge, "") if case.target is Format.TFLITE else (browser, "wasm")
+    own = old_edge if case.on_old else edge
+    session, variant = (own, "") if case.target is Format.TFLITE else (browser, "wasm")
 
     assert not _agrees_without(exported, case, tmp_path / "without", session, variant)
     got, used = _answers(exported, case, tmp_path / "with", session, variant, lowering=True)
@@ -370,6 +382,12 @@ def test_a_lowered_graph_computes_in_tensorflow_what_the_model_does(case: Case, 
         got = function(**{name: tf.constant(array) for name, array in exported.samples.items()})
 
     np.testing.assert_allclose(got["answer"].numpy(), exported.answers["answer"], rtol=1e-5, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def old_edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    with EdgeProcess(library="tflite-runtime").boot(tmp_path_factory.mktemp("old-edge")) as session:
+        yield session
 
 
 @pytest.fixture(scope="module")
