@@ -129,7 +129,7 @@ def module_of(name: str, *, folder: str) -> Any:
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
-        module = _from_path(Path(name)) if name.endswith(".py") else importlib.import_module(name)
+        module = _from_path(Path(name)) if name.endswith(".py") else _imported(name, folder)
     except Exception as error:
         raise ModelFailed(
             f"importing {name} raised {type(error).__name__}: {_reason(error)}",
@@ -139,6 +139,21 @@ def module_of(name: str, *, folder: str) -> Any:
     if own.is_file() and taken is not None and not own.samefile(taken):
         raise ModelFailed(f"{name} is {taken} in Python already, not {own}", hint=f"rename {own.name}")
     return module
+
+
+def _imported(name: str, folder: str) -> Any:
+    """The module of that name; one of the folder's own package by its path, where Python knows another such package."""
+    # `models`, say, which is ours as well as many people's.
+    own = Path(folder, *name.split(".")).with_suffix(".py")
+    own_of_package = "." in name and own.is_file()
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError:
+        if own_of_package:
+            return _from_path(own)
+        raise
+    found = getattr(module, "__file__", None)
+    return _from_path(own) if own_of_package and found is not None and not own.samefile(found) else module
 
 
 def _from_path(path: Path) -> Any:

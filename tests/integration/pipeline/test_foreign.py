@@ -174,6 +174,15 @@ def test_a_lambda_is_run_only_with_trust(tmp_path: Path) -> None:
     assert taken("lambda.keras", tmp_path, trust=True)["test_samples"] == 64
 
 
+def test_a_folder_called_as_one_of_our_packages_is_the_users(sources: Path, tmp_path: Path) -> None:
+    """`models/` beside tripoint.toml is where most people keep theirs; Python knows ours by that name already."""
+    (sources / "models").mkdir()
+    build = "import keras\n\n\ndef build():\n    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])\n"
+    for name in ("mine_alone", "penguins"):
+        (sources / "models" / f"{name}.py").write_text(build)
+        assert taken(f"models.{name}:build", tmp_path / name)["test_samples"] == 64
+
+
 @pytest.mark.parametrize("source", ["lambda_ops.keras", "lambda_tf.keras", "lambda_k.h5"])
 def test_the_code_of_a_lambda_finds_what_is_usually_imported(source: str, tmp_path: Path) -> None:
     """A file keeps a Lambda's code without the imports around it; a Siamese net of any tutorial would be refused."""
