@@ -12,6 +12,7 @@ from export.lowering.cumprod import CUMPROD
 from export.lowering.debugging import DEBUGGING
 from export.lowering.einsum import EINSUM
 from export.lowering.elementary import ELEMENTARY
+from export.lowering.empty_sum import EMPTY_SUM
 from export.lowering.erfc import ERFC
 from export.lowering.erfinv import ERFINV
 from export.lowering.gamma import GAMMA
@@ -56,6 +57,7 @@ LOWERINGS: tuple[Lowering, ...] = (
     MATRIX_DIAG,
     SOFTSIGN,
     CUMPROD,
+    EMPTY_SUM,
     SCATTER_ADD,
     UNPADDED_CONVOLUTION,
     GROUPED_CONVOLUTION,

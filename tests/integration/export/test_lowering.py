@@ -230,7 +230,16 @@ def _neighbours(x: Any) -> Any:
     return tf.transpose(tf.sparse.sparse_dense_matmul(edges, x, adjoint_a=True, adjoint_b=True))
 
 
+def _sum_of_nothing(x: Any) -> Any:
+    tf = _tf()
+    # What is let go before the sum is what wasm's memory still holds.
+    largest = tf.reduce_max(tf.exp(x), axis=1, keepdims=True)
+    nothing = (x + (largest * 3.0 + 1.0) * 2.0)[:, 4:]
+    return x + tf.reduce_sum(nothing, axis=1, keepdims=True)
+
+
 CASES = [
+    Case(lowering="empty_sum", target=Format.TFJS, compute=_sum_of_nothing, shape=(4,)),
     *(
         case
         for target in (Format.TFJS, Format.TFLITE)
