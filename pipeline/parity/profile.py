@@ -130,7 +130,11 @@ def derived(line: Tolerance, kind: Format, precision: Precision, output: str, pr
         # Inputs and outputs are rounded to the steps of the file as well.
         predicted += found.magnitude / _INT8_STEPS
     told = moved.sqnr_db is not None and moved.max_error >= step
-    sqnr = math.floor(moved.sqnr_db - 20 * math.log10(times)) if told and moved.sqnr_db is not None else line.sqnr_db
+    sqnr = line.sqnr_db
+    if told and moved.sqnr_db is not None:
+        # No more than what rtol alone would leave: one bound must not refuse what another allows everywhere.
+        most = -20 * math.log10(_OUTPUT_ULPS * ulp)
+        sqnr = math.floor(min(moved.sqnr_db - 20 * math.log10(times), most))
     cut_short = f", {profile.left_out} more would have taken over a minute" if profile.left_out else ""
     halves = "" if profile.computed_in == "float32" else f", and rounding to {profile.computed_in} as the model does,"
     operations = ", ".join(f"{count} {name}" for name, count in profile.operations.items())
