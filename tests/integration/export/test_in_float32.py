@@ -209,6 +209,37 @@ def test_the_noise_of_halves_is_predicted_about_as_large_as_it_is(kind: str, tmp
     assert rounding.moved["uint8"]["answer"].max_error > predicted
 
 
+def test_halves_round_where_no_weight_is_read(tmp_path: Path) -> None:
+    """Without, a model that only works on what it is given would be held to float32's noise."""
+    x = keras.Input((32,), name="x")
+    hidden = layers.Activation("tanh", dtype="mixed_float16")(layers.Rescaling(1.5, dtype="mixed_float16")(x))
+    model = keras.Model(x, layers.Activation("linear", dtype="float32")(hidden))
+    samples = {"x": np.random.default_rng(0).normal(size=(64, 32)).astype(np.float32)}
+    want = np.asarray(model(samples["x"]))
+    exported = export(model, tmp_path / "model", samples=samples, answers={"answer": want})
+    with in_float32(exported.saved_model.path) as copy:
+        assert copy is not None
+        graph = frozen(copy, exported.saved_model.signature.name)
+    own = graph.answers(samples)
+    predicted = emulated(graph, samples, own).moved["float32"]["answer"].max_error
+    assert 0.2 * predicted < np.abs(own["answer"] - want).max() < 2 * predicted
+
+
+def test_values_are_rounded_to_halves_at_the_border_alone(tmp_path: Path) -> None:
+    """A function that called another by its old name would be given another type than it takes, and fail."""
+    module = tf.Module()
+    spec = tf.TensorSpec([None, 4], tf.float16, name="x")
+    # Called from outside itself, and by the signature.
+    module.inner = tf.function(lambda x: tf.tanh(x * x)).get_concrete_function(spec)
+    call = tf.function(lambda x: {"y": module.inner(x) + module.inner(-x)}).get_concrete_function(spec)
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures={"serving_default": call})
+    with in_float32(tmp_path / "model") as copy:
+        assert copy is not None
+        graph = frozen(copy, "serving_default")
+    found = [node.op for node in graph.graph.node]
+    assert (found.count("Cast"), found.count("Tanh")) == (2, 2)
+
+
 def test_what_computes_in_float32_already_is_left_as_it_is(tmp_path: Path) -> None:
     """An input of halves is cast at once: TFLite does that, and a report should not speak of a lowering."""
     x = keras.Input((6,), dtype="float16", name="x")
@@ -217,6 +248,9 @@ def test_what_computes_in_float32_already_is_left_as_it_is(tmp_path: Path) -> No
     exported = export(model, tmp_path / "model", samples=samples, answers={"answer": np.asarray(model(samples["x"]))})
     with in_float32(exported.saved_model.path) as copy:
         assert copy is None
+    with lowered(exported.saved_model.path, scratch=tmp_path, target=Format.TFLITE) as source:
+        assert source.used == ()
+        assert b"_in_float32" not in (source.folder / "saved_model.pb").read_bytes()
 
 
 def _kept_bits(x: Any) -> Any:
