@@ -18,6 +18,7 @@ from export.lowered_saved_model import Used, lowered, lowered_when_refused, refu
 from export.one_sample import ONE_SAMPLE, for_one_sample
 from export.tflite_converter import tflite_converter
 from export.tflite_dynamic_scales import scales_told_apart
+from export.tflite_halves import unfolded_halves_widened
 from export.tflite_integer_faults import Mended, may_have_integer_faults, mended
 from export.tflite_kept_float import SELECTIVE_PRECISIONS, quantized_but
 from export.tflite_one_hot import one_hots_in_scale
@@ -102,6 +103,8 @@ def tflite_from_saved_model(
         used = (*used, ONE_SAMPLE)
     if precision is Precision.DYNAMIC:
         content = scales_told_apart(transposed_weights_widened(content))
+    elif precision is Precision.FLOAT16:
+        content = unfolded_halves_widened(content)
     elif precision in CALIBRATED_PRECISIONS:
         content = one_hots_in_scale(content)
     want = _in_integers(signature) if precision is Precision.INT8_IO else signature

@@ -1,0 +1,68 @@
+"""Constants of a `float16` file that nothing folds: they are stored as the floats that they are widened to.
+
+A DEQUANTIZE of a constant runs once on tflite-runtime 2.14, and a change of the batch size moves its result's memory:
+what reads it after that reads garbage. An embedding was right at batch size 1, and wrong at 7 after it. XNNPACK folds
+what it takes into memory of its own: the weights of products and convolutions in the main graph, most of a model. Those
+stay halves.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from export.tflite_edited import edited, holds
+
+
+def unfolded_halves_widened(content: bytes) -> bytes:
+    """The `float16` file with constants that XNNPACK does not fold in float32: the same values, twice the size."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    return edited(content, _widen) if holds(content, schema.BuiltinOperator.DEQUANTIZE) else content
+
+
+def _widen(model: Any) -> None:
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    left: set[int] = set()
+    for position, graph in enumerate(model.subgraphs):
+        folded = _only_read_by_folding(model, graph) if position == 0 else set()
+        kept = []
+        for operation in graph.operators:
+            code = model.operatorCodes[operation.opcodeIndex].builtinCode
+            narrow = graph.tensors[operation.inputs[0]] if code == schema.BuiltinOperator.DEQUANTIZE else None
+            data = None if narrow is None else model.buffers[narrow.buffer].data
+            result = int(operation.outputs[0])
+            if narrow is None or data is None or narrow.type != schema.TensorType.FLOAT16 or result in folded:
+                kept.append(operation)
+                continue
+            wide = np.asarray(data, np.uint8).view(np.float16).astype(np.float32)
+            graph.tensors[result].buffer = _added(model, wide)
+            left.add(narrow.buffer)
+            narrow.buffer = 0
+        graph.operators = kept
+    for buffer in left - {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}:
+        model.buffers[buffer].data = None
+
+
+def _added(model: Any, values: Any) -> int:
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    buffer = schema.BufferT()
+    buffer.data = values.view(np.uint8)
+    model.buffers.append(buffer)
+    return len(model.buffers) - 1
+
+
+def _only_read_by_folding(model: Any, graph: Any) -> set[int]:
+    """The tensors that nothing but products and convolutions reads."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    kinds = schema.BuiltinOperator
+    folding = (kinds.CONV_2D, kinds.DEPTHWISE_CONV_2D, kinds.FULLY_CONNECTED, kinds.TRANSPOSE_CONV)
+    read: dict[bool, set[int]] = {True: set(), False: {int(tensor) for tensor in graph.outputs}}
+    for operation in graph.operators:
+        folds = model.operatorCodes[operation.opcodeIndex].builtinCode in folding
+        read[folds].update(int(tensor) for tensor in operation.inputs)
+    return read[True] - read[False]
