@@ -82,6 +82,43 @@ class Body:
         node.attr["f"].func.name = called.signature.name
         self._renamed_outputs(node, before)
 
+    def function(self, name: str) -> Body:
+        """The function of that name in the library of this one."""
+        return Body(next(one for one in self._library.function if one.signature.name == name), self._library)
+
+    def output_shapes(self) -> list[Shape]:
+        """The shapes of what the function returns, in the order of its signature."""
+        return [self.shape(self._function.ret[output.name]) for output in self._function.signature.output_arg]
+
+    def choose(self, node: Any) -> None:
+        """Let a branch compute both of its sides, and choose between what they return."""
+        from tensorflow.core.framework import types_pb2
+
+        given, returned = node.attr["Tin"].list.type, node.attr["Tout"].list.type
+        called = type(self._function)()
+        called.signature.name = f"lowered_{node.op}_{len(self._library.function)}"
+        for position, kind in enumerate((types_pb2.DT_BOOL, *given)):
+            called.signature.input_arg.add(name=f"input_{position}", type=kind)
+        for side in ("then_branch", "else_branch"):
+            call = called.node_def.add(name=side, op="PartitionedCall")
+            call.input.extend(f"input_{position}" for position in range(1, len(given) + 1))
+            for attribute in ("Tin", "Tout", "_output_shapes"):
+                call.attr[attribute].CopyFrom(node.attr[attribute])
+            call.attr["f"].CopyFrom(node.attr[side])
+        for position, kind in enumerate(returned):
+            sides = (f"{side}:output:{position}" for side in ("then_branch", "else_branch"))
+            chosen = called.node_def.add(name=f"chosen_{position}", op="SelectV2", input=("input_0", *sides))
+            chosen.attr["T"].type = kind
+            called.signature.output_arg.add(name=f"output_{position}", type=kind)
+            called.ret[f"output_{position}"] = f"chosen_{position}:output:0"
+        self._library.function.append(called)
+        kinds = [types_pb2.DT_BOOL, *given], list(returned)
+        _keep_only(node, {"_output_shapes"})
+        node.op = "PartitionedCall"
+        node.attr["Tin"].list.type.extend(kinds[0])
+        node.attr["Tout"].list.type.extend(kinds[1])
+        node.attr["f"].func.name = called.signature.name
+
     def pass_on(self, node: Any) -> None:
         """Let the node hand on its first input as it is."""
         kind, *_ = input_types(node)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from export.lowering.band_part import BAND_PART
 from export.lowering.bicubic import BICUBIC
 from export.lowering.bincount import BINCOUNT
+from export.lowering.branch import BRANCH
 from export.lowering.bucketize import BUCKETIZE
 from export.lowering.colours import COLOURS
 from export.lowering.conv_3d_transpose import CONV_3D_TRANSPOSE
@@ -41,6 +42,7 @@ LOWERINGS: tuple[Lowering, ...] = (
     DEBUGGING,
     SEED_STATE,
     INLINING,
+    BRANCH,
     ERFC,
     EINSUM,
     BUCKETIZE,

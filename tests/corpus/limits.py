@@ -20,9 +20,6 @@ _VACUOUS = "hardly vary|same answer to every sample"
 
 LIMITS: Mapping[str, Mapping[str, str]] = {
     "cond": {
-        # In int8 it has no XNNPACK, and survives the second batch size.
-        "edge/tflite-runtime float*": r"the runtime failed on inputs of shape",
-        "edge/tflite-runtime dynamic": r"the runtime failed on inputs of shape",
         "browser/webgl float32": _NOISE,
     },
     "while-loop": {
@@ -71,9 +68,6 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
         # The largest answer is beyond all 200 that the range was taken from, and saturates.
         "edge/* int8": r"^y: 1 of 48 values differ; worst at \(10, 2\): 2\.92\d*, expected 3\.00",
     },
-    "three-dimensions": {
-        "edge/tflite-runtime float16": _RESIZED,
-    },
     "normalizations": {
         "browser/* uint8": _DIFFERS,
     },
@@ -85,9 +79,6 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
         "edge/tflite-runtime int8": r"builtin opcode 'LOG' version '2'",
         # Made of an exponential, whose step of 0.03 is scaled by 1.76.
         "edge/litert int8": r"^selu: \d+ of 192 values differ; [^|]*$",
-    },
-    "embeddings": {
-        "edge/tflite-runtime float16": _RESIZED,
     },
     "tf-image": {
         "saved_model *": _VACUOUS,

@@ -84,6 +84,27 @@ def _counting(x: Any, seeds: Any) -> Any:
     return x * 2.0
 
 
+def _guarded(x: Any) -> Any:
+    tf = _tf()
+    return tf.cond(tf.reduce_max(tf.abs(x)) < 9.0, lambda: tf.sin(x) + x, lambda: x * 0.25)
+
+
+def _narrowed(x: Any) -> Any:
+    tf = _tf()
+    # A choice between both would stretch the one column to four.
+    return tf.reduce_sum(tf.cond(tf.reduce_max(x) < 1e6, lambda: x[:, :1], lambda: x), axis=1)
+
+
+def _halved(x: Any) -> Any:
+    tf = _tf()
+
+    def halve(y: Any) -> Any:
+        # Without the branch before it, NaN would go round for ever.
+        return tf.while_loop(lambda z: ~(tf.reduce_max(z) < 1.0), lambda z: (z / 2,), (y,))[0]
+
+    return tf.cond(tf.reduce_all(tf.math.is_finite(x)), lambda: halve(x), lambda: x)
+
+
 def _segments(x: Any) -> Any:
     tf = _tf()
     return tf.transpose(tf.math.unsorted_segment_sum(tf.transpose(x), tf.constant([0, 1, -1, 1]), 2))
@@ -248,6 +269,7 @@ CASES = [
             Case(lowering="sign_bit", target=target, compute=_best, shape=(3, 5)),
         )
     ),
+    Case(lowering="branch", target=Format.TFLITE, compute=_guarded, shape=(4,), on_old=True),
     Case(lowering="matrix_diag", target=Format.TFJS, compute=_patches, shape=(4, 4, 2)),
     Case(lowering="band_part", target=Format.TFJS, compute=_looking_back, shape=(5, 4)),
     Case(lowering="grouped_convolution", target=Format.TFJS, compute=_in_groups, shape=(9, 7, 4)),
@@ -370,6 +392,17 @@ def test_the_model_fails_without_the_lowering_and_agrees_with_it(
     np.testing.assert_allclose(got["answer"], exported.answers["answer"], rtol=1e-4, atol=1e-5 if in_float else 0.05)
 
 
+@pytest.mark.parametrize("compute", [_narrowed, _halved])
+def test_a_branch_is_kept_where_computing_both_sides_would_answer_otherwise(
+    compute: Callable[[Any], Any], tmp_path: Path
+) -> None:
+    """What a branch guards against would happen."""
+    case = Case(lowering="branch", target=Format.TFLITE, compute=compute, shape=(4,))
+    exported = _exported(case, tmp_path / "model")
+    with lowered(exported.saved_model.path, scratch=tmp_path, target=Format.TFLITE) as source:
+        assert "branch" not in {one.lowering for one in source.used}
+
+
 def test_the_list_of_kernels_says_what_the_browser_did() -> None:
     """Einsum converts, and fails on wasm: that this was known before is what preflight is for."""
     assert installed_kernels().lacking("Einsum", "wasm") == ("Einsum",)
@@ -475,4 +508,7 @@ def _answers(
             source.path, into=place, signature=source.signature, precision=Precision.FLOAT32, lowering=lowering
         )
     with session.load(artifact("model", target, Precision.FLOAT32, place, source.signature), variant) as runner:
+        if case.on_old:
+            # Where some files take one batch size and no other after it.
+            runner.run(exported.samples, batch_size=1)
         return runner.run(exported.samples, batch_size=_SAMPLES).outputs, used
