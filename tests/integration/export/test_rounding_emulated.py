@@ -185,7 +185,7 @@ def test_what_a_loop_rounds_is_predicted(tmp_path: Path) -> None:
     graph = frozen(tmp_path / "1", signature.name)
     want = graph.answers(samples)
     moved = emulated(graph, samples, want).moved
-    assert 110 < moved["float32"]["y"].sqnr_db < 140
+    assert "float32" not in moved, "sound recurrent models failed on webgl, whose functions are less exact"
     assert 60 < moved["float16"]["y"].sqnr_db < 90
     file = tmp_path / "net.tflite"
     tflite_from_saved_model(
