@@ -30,11 +30,12 @@ def _widen(model: Any) -> None:
         folded = _only_read_by_folding(model, graph) if position == 0 else set()
         kept = []
         for operation in graph.operators:
-            code = model.operatorCodes[operation.opcodeIndex].builtinCode
-            narrow = graph.tensors[operation.inputs[0]] if code == schema.BuiltinOperator.DEQUANTIZE else None
-            data = None if narrow is None else model.buffers[narrow.buffer].data
-            result = int(operation.outputs[0])
-            if narrow is None or data is None or narrow.type != schema.TensorType.FLOAT16 or result in folded:
+            if model.operatorCodes[operation.opcodeIndex].builtinCode != schema.BuiltinOperator.DEQUANTIZE:
+                kept.append(operation)
+                continue
+            narrow, result = graph.tensors[operation.inputs[0]], int(operation.outputs[0])
+            data = model.buffers[narrow.buffer].data
+            if data is None or narrow.type != schema.TensorType.FLOAT16 or result in folded:
                 kept.append(operation)
                 continue
             wide = np.asarray(data, np.uint8).view(np.float16).astype(np.float32)

@@ -21,13 +21,19 @@ def distance(want: NDArray[Any], got: NDArray[Any], *, varies: float | None = No
     if want.shape != got.shape or want.size == 0:
         return math.inf
     if want.dtype.kind in "OSU" or got.dtype.kind in "OSU":
-        return float(np.mean(want.astype(str) != got.astype(str)))
+        return float(np.mean(_as_bytes(want) != _as_bytes(got)))
     want, got = want.astype(np.float64), got.astype(np.float64)
     finite = np.isfinite(want)
     if not np.array_equal(finite, np.isfinite(got)) or not np.array_equal(want[~finite], got[~finite], equal_nan=True):
         return math.inf
     error = np.where(finite, want, 0) - np.where(finite, got, 0)
     return root_mean_square(error) / (varies or spread(want))
+
+
+def _as_bytes(text: NDArray[Any]) -> NDArray[np.object_]:
+    """Text as runtimes give it: bytes here, str there, and not all of it is Unicode."""
+    flat = [value if isinstance(value, bytes) else str(value).encode() for value in text.ravel().tolist()]
+    return np.array(flat, object).reshape(text.shape)
 
 
 def distances(want: Tensors, got: Tensors) -> dict[str, float]:

@@ -50,3 +50,15 @@ def test_weights_that_are_folded_stay_halves(embedded: Exported, tmp_path: Path)
     assert table + weights < halves.size_bytes < table + weights + 6000
     content = halves.path.read_bytes()
     assert unfolded_halves_widened(content) == unfolded_halves_widened(unfolded_halves_widened(content))
+
+
+def test_a_table_of_words_is_passed_by(tmp_path: Path) -> None:
+    """The operation that fills a table has no output to look at: every model with a vocabulary broke off."""
+    import keras
+
+    words = keras.Input((1,), name="word", dtype="string")
+    known = keras.layers.StringLookup(vocabulary=["red", "green"])(words)
+    model = keras.Model(words, keras.layers.Dense(3)(keras.layers.Embedding(3, 4)(known)))
+    samples = {"word": np.array([[b"red"], [b"blue"]], object)}
+    exported = export(model, tmp_path / "words", samples=samples, answers={"y": np.zeros((2, 1, 3), np.float32)})
+    assert tflite(exported, tmp_path, Precision.FLOAT16).size_bytes > 0
