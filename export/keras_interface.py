@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from export.keras_batch import open_sizes
 from pipeline.core.errors import ModelFailed
 from pipeline.core.signature import TensorSpec
 
@@ -88,7 +89,7 @@ def _spec_of(model: Any, tensor: Any, name: str) -> TensorSpec:
     if tensor.shape is None or getattr(tensor.shape, "rank", 0) is None:
         raise ModelFailed(f"input `{name}` is of unknown rank", hint="give its keras.Input a shape")
     sizes = tuple(None if size is None else int(size) for size in tensor.shape)
-    return TensorSpec(name=name, dtype=tf.as_dtype(tensor.dtype).name, shape=sizes)
+    return TensorSpec(name=name, dtype=tf.as_dtype(tensor.dtype).name, shape=open_sizes(model, sizes))
 
 
 def _by_argument(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from export.keras_batch import open_sizes
 from export.saved_model_from_call import saved_model_from_call
 from pipeline.core.errors import ModelFailed
 from pipeline.core.signature import Signature, Tensors, TensorSpec
@@ -83,7 +84,10 @@ def _input_specs(model: Any, told: Sequence[TensorSpec]) -> dict[str, Any]:
                 f"an input is called `{name}`, which TensorFlow would change on its way",
                 hint="name the keras.Input with letters, digits and underscores",
             )
-    return {tensor.name: tf.TensorSpec(tensor.shape, tf.as_dtype(tensor.dtype), name=tensor.name) for tensor in tensors}
+    return {
+        tensor.name: tf.TensorSpec(open_sizes(model, tuple(tensor.shape)), tf.as_dtype(tensor.dtype), name=tensor.name)
+        for tensor in tensors
+    }
 
 
 def named_outputs(answers: Any, names: tuple[str, ...]) -> dict[str, Any]:
