@@ -36,6 +36,8 @@ _LEAST_STEP = {
 rounds more than the weights that the emulation knows, and stores the output itself in such steps.
 """
 _OUTPUT_ULPS = 4
+_MOST_NOISE = 10.0
+"""How many times what rounding moves in float32 the frozen graph may be off and still count as rounded otherwise."""
 _INT8_STEPS = 255
 
 
@@ -125,7 +127,7 @@ def derived(line: Tolerance, kind: Format, precision: Precision, output: str, pr
         return None
     ulp, times = _epsilon(found.dtype), headroom(precision)
     step = _LEAST_STEP.get(precision, 0.0) * found.magnitude if kind is Format.TFLITE else 0.0
-    predicted = max(moved.max_error, found.noise, ulp * found.magnitude / times, step)
+    predicted = max(moved.max_error, _credible_noise(kind, found), ulp * found.magnitude / times, step)
     if precision is Precision.INT8_IO:
         # Inputs and outputs are rounded to the steps of the file as well.
         predicted += found.magnitude / _INT8_STEPS
@@ -151,6 +153,17 @@ def derived(line: Tolerance, kind: Format, precision: Precision, output: str, pr
             f"Decisions and accuracy: {line.source}"
         ),
     )
+
+
+def _credible_noise(kind: Format, found: OutputProfile) -> float:
+    """The noise, as far as it can be float32's rounding: a graph that is further off answers another question.
+
+    What cannot be tried out has no prediction of its own, so that the table's float32 is believed, too.
+    """
+    general = line_of(kind, Precision.FLOAT32)
+    moved = found.moved.get(str(Precision.FLOAT32))
+    rounding = 0.0 if moved is None else _MOST_NOISE * moved.max_error
+    return min(found.noise, max(rounding, general.atol + general.rtol * found.magnitude))
 
 
 def rounded_up(value: float, digits: int = 2) -> float:
