@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline import golden, model_files, stages
 from pipeline.config import Config
-from pipeline.core.artifact import Artifact
+from pipeline.core.artifact import CALIBRATED_PRECISIONS, Artifact, Format
 from pipeline.core.outcome import Errored, Outcome, Recording, Skipped
 from pipeline.core.progress import nobody
 from pipeline.core.signature import Tensors
@@ -23,6 +23,7 @@ from pipeline.diagnosis.by_model import Surroundings
 from pipeline.diagnosis.case import Case
 from pipeline.diagnosis.diagnose import diagnosed_error, diagnosed_further, is_settled
 from pipeline.diagnosis.distance import worst_distance
+from pipeline.diagnosis.output_range import diagnosed_by_range
 from pipeline.golden import Golden
 from pipeline.model_files import ModelFile
 from pipeline.parity.diagnosis import UNKNOWN, Diagnosis
@@ -110,13 +111,21 @@ class _Search:
                 by_answers = diagnosed_by_answers(case)
                 if is_settled(by_answers):
                     return by_answers
-                explained = _within_precision(row)
+                explained = _within_precision(row) or self._beyond_range(case, artifact, share)
                 if explained is not None or self._trained is None:
                     return explained or by_answers
                 surroundings = Surroundings(
                     trained=self._trained, artifact=artifact, others=self._other_models, within_seconds=share
                 )
                 return self._as_before(case, artifact) or self._further(row.label, case, by_answers, surroundings)
+
+    def _beyond_range(self, case: Case, artifact: Artifact | None, share: float) -> Diagnosis | None:
+        """The cause when integers have no number for what differs."""
+        if artifact is None or artifact.format is not Format.TFLITE or artifact.precision not in CALIBRATED_PRECISIONS:
+            return None
+        unknown = Diagnosis(cause=UNKNOWN, sentence="no known cause fits")
+        found = self._in_worker(share, unknown, diagnosed_by_range, case, artifact)
+        return None if found.cause == UNKNOWN else found
 
     def _as_before(self, case: Case, artifact: Artifact | None) -> Diagnosis | None:
         """The cause of an earlier row whose target answers just as wrongly from the same files."""
