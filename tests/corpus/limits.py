@@ -48,8 +48,9 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
         "server/rest *": r"Conversion of JSON Value",
         "edge/tflite-runtime *": r"the runtime failed on inputs of shape",
     },
-    "mixed-float16": {
-        "edge/* int8": _DIFFERS,
+    "float64-throughout": {
+        # The largest answer saturates: the file's range ends at 1.4036.
+        "edge/* int8": r"^y: 1 of 48 values differ; worst at \(0, 2\): 1\.4035",
     },
     "nested-shared": {
         # The cosine of a short vector: 1 / |v| has 256 steps, and is the largest in this sample.
@@ -118,9 +119,6 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
         "browser/wasm *": r"complex64",
         "browser/webgl *": r"cannot carry",
         "browser/cpu *": r"cannot carry",
-    },
-    "sparse-inside": {
-        "edge/* int8": _DIFFERS,
     },
     "ragged-inside": {
         "browser/wasm *": r"Must have updates",
@@ -198,9 +196,19 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
     "awkward-names": {
         "adopt": r"is not a valid scope name",
     },
+    "keras2-lstm-h5": {
+        # Both are beyond the 0.8930 at which the file's range ends.
+        "edge/* int8": r"^flatten: 2 of 160 values differ; worst at \(5, 9\): 0\.8929",
+    },
+    "string-output": {
+        # Two scores are nearer to one another than a step of 256: 0.018 apart, over a range of 6.5.
+        "edge/* int8": r"^name: 1 of 16 values are not equal; first at \(10\): 'Aarhus', expected 'Cádiz'",
+        "browser/* uint8": r"^name: 1 of 16 values are not equal; first at \(10\): 'Aarhus', expected 'Cádiz'",
+    },
     "mlperf-kws": {
-        "edge/tflite-runtime int8": r"the best class changed",
-        "edge/litert int8": r"the best class changed",
+        # Noise instead of speech, of whose class the model is unsure.
+        "edge/* dynamic": r"the best class changed|hardly vary",
+        "edge/* int8": r"the best class changed",
         "browser/* uint8": r"the best class changed",
         # Of another training: the last layer's weights, float32 in both, correlate by 0.01.
         "edge/tflite-runtime kws_ref_model_float32.tflite *": _NOISE,
@@ -209,7 +217,10 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
         "edge/litert kws_ref_model.tflite *": _NOISE,
     },
     "mlperf-resnet8": {
-        "edge/litert pretrainedResnet_quant.tflite *": r"the best class changed",
+        # Photographs of nothing that it was trained on.
+        "edge/* int8": r"the best class changed",
+        "edge/* pretrainedResnet_quant.tflite *": r"the best class changed",
+        "browser/* uint8": r"the best class changed",
     },
     "keras-efficientnetb0": {
         "edge/* int8": _VACUOUS,

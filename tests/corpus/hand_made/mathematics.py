@@ -216,6 +216,12 @@ def _dropping() -> keras.Model:
     return keras.Model(x, {"y": layers.Dense(3)(AlwaysDropping(0.5)(x))})
 
 
+def _one_of_nothing(random: np.random.Generator) -> Tensors:
+    x = evenly(random, (SAMPLES, 6))
+    x[0] = -np.abs(x[0])
+    return {"x": x}
+
+
 def _entry(name: str, hard_for: str, build: Any, samples: Any = None) -> CorpusModel:
     return CorpusModel(
         name=name,
@@ -230,7 +236,7 @@ MODELS = (
     _entry("fft", "complex numbers inside: a spectrum and back", _through(Spectrum, 16), uniform((16,))),
     _entry("complex-output", "complex numbers out", _through(Complex, 8), uniform((8,))),
     _entry("sparse-inside", "a sparse matrix inside", _through(Sparse, 4), uniform((4,))),
-    _entry("ragged-inside", "a ragged tensor inside", _through(Ragged, 6)),
+    _entry("ragged-inside", "a ragged tensor inside, and a row of nothing", _through(Ragged, 6), _one_of_nothing),
     _entry("ordering", "top-k, argmax, sort: integers out", _through(Ordering, 6)),
     _entry("unique-inside", "tf.unique inside", _through(Distinct, 6)),
     _entry("indexing", "gather, scatter, running sums, segments", _through(Indexing, 6)),
