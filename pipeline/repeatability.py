@@ -48,6 +48,23 @@ def unrepeatable_outputs(samples: Tensors, answers: Tensors, ask: Ask, *, batch:
     return found
 
 
+def rounding_grows(samples: Tensors, ask: Ask) -> bool:
+    """Whether a sample asked alone is answered otherwise than in a batch, beyond what rounding may change.
+
+    Batches of another size add in another order: what a model makes of that, it makes of any runtime's rounding. `ask`
+    is as in `unrepeatable_outputs`. False for a model that does not repeat itself: there it is not the rounding.
+    """
+    together, again = ask(samples, None), ask(samples, None)
+    if any(_largest_difference(array, again[name]) is not None for name, array in together.items()):
+        return False
+    alone = ask(samples, 1)
+    return any(
+        _largest_difference(array, alone[name], rounding=True) is not None
+        for name, array in together.items()
+        if array.dtype.kind in "fc"
+    )
+
+
 def _largest_difference(first: NDArray[Any], second: NDArray[Any], *, rounding: bool = False) -> float | None:
     """None when they are the same: bit by bit, or up to rounding."""
     if first.shape != second.shape:

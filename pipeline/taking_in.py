@@ -20,7 +20,7 @@ from pipeline.core.progress import Observer, Progress
 from pipeline.core.signature import Signature, Tensors, TensorSpec, batches, concatenated, sample_count
 from pipeline.foreign import Foreign, load
 from pipeline.lambdas import hint_on_missing_name
-from pipeline.repeatability import unrepeatable_outputs
+from pipeline.repeatability import rounding_grows, unrepeatable_outputs
 from pipeline.samples.choosing import Chosen, Range, chosen
 from pipeline.samples.from_files import looks_of, read_samples
 from pipeline.samples.synthetic import default_range, synthetic_samples
@@ -38,6 +38,11 @@ _WARMUP_REQUESTS = 2
 _DEFAULT_GIVEN = 256
 _SEED_OF_REPRESENTATIVES = 1
 _TRIED_SAMPLES = 8
+_WILD = (
+    "Asked alone, the model answers the made-up samples otherwise than in a batch, beyond float32's rounding: rounding "
+    "alone grows in it, or its samples influence each other. No runtime can be expected to agree; give --samples, or "
+    "smaller values with --range."
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,6 +53,7 @@ class Samples:
     representative: Tensors
     labels: NDArray[np.int64] | None
     description: str
+    notes: tuple[str, ...] = ()
 
 
 def take_in(
@@ -106,7 +112,7 @@ def take_in(
         "demo": None,
         "reference": {"runtime": model.runtime, "version": model.version, "digest": adopted.source_digest},
         "samples": samples.description,
-        "notes": [*of_cut, *whole.notes, *(model.notes if parts else ()), *_batch_notes(batch)],
+        "notes": [*of_cut, *samples.notes, *whole.notes, *(model.notes if parts else ()), *_batch_notes(batch)],
         "unrepeatable": dict(unrepeatable),
         "computed_in": narrowest_float(folder / SAVED_MODEL),
         "layer_graph": None if graph is None else msgspec.to_builtins(graph),
@@ -232,9 +238,20 @@ def _samples_for(model: Foreign, adopted: Adopted, batch: int | None, representa
     def tried(used: Mapping[str, Range]) -> Tensors:
         return reference_answers(model, made(adopted.seed, whole_batches(_TRIED_SAMPLES, batch), used), batch)
 
+    def calm(used: Mapping[str, Range]) -> bool:
+        # A fixed batch cannot be asked otherwise, nor can a model that takes no single sample: nothing is known then.
+        if batch is not None:
+            return True
+        try:
+            return not rounding_grows(
+                made(adopted.seed, _TRIED_SAMPLES, used), lambda rows, size: reference_answers(model, rows, size)
+            )
+        except ModelFailed:
+            return True
+
     usual = _usual_ranges(model, ranges, shapes)
     open_to = [spec.name for spec in model.inputs if spec.name not in ranges and spec.dtype.startswith("float")]
-    taken = chosen(usual, open_to, tried)
+    taken = chosen(usual, open_to, tried, calm=calm)
     return Samples(
         asked=made(adopted.seed, count, taken.ranges),
         # Others than those that are compared: quantized ranges that were taken from these would fit too well.
@@ -245,6 +262,7 @@ def _samples_for(model: Foreign, adopted: Adopted, batch: int | None, representa
         ),
         labels=None,
         description=_synthetic_words(adopted.seed, taken, shapes),
+        notes=() if taken.calm else (_WILD,),
     )
 
 

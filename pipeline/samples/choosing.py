@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,39 +24,77 @@ CLEARLY = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """The range of each input, and a sentence about why where it is not the usual one; empty otherwise."""
+    """The range of each input, and a sentence about why where it is not the usual one; empty otherwise.
+
+    `calm` is false where rounding alone changes the answers in this range and in all others.
+    """
 
     ranges: Mapping[str, Range]
     why: str
+    calm: bool = True
 
 
 def chosen(
-    ranges: Mapping[str, Range], open_to: Sequence[str], answers: Callable[[Mapping[str, Range]], Tensors]
+    ranges: Mapping[str, Range],
+    open_to: Sequence[str],
+    answers: Callable[[Mapping[str, Range]], Tensors],
+    *,
+    calm: Callable[[Mapping[str, Range]], bool],
 ) -> Chosen:
     """The ranges as they are where the answers vary enough, else the first of `USUAL` for the inputs `open_to`.
 
-    `answers` asks the model for samples from such ranges, or raises: then that range is none. Where no range makes the
-    answers vary enough, the one in which they vary most is taken, if that is clearly more.
+    `answers` asks the model for samples from such ranges, or raises: then that range is none. `calm` says of a range
+    whether the model's answers there are more than grown rounding errors; one that is not is passed over. Where no
+    range makes the answers vary enough, the one in which they vary most is taken, if that is clearly more.
     """
     first = _variation(ranges, answers)
-    if not open_to or first is None or first >= ENOUGH:
+    if first is None:
         return Chosen(ranges=ranges, why="")
+    usual_is_calm = calm(ranges)
+    if not open_to or (first >= ENOUGH and usual_is_calm):
+        return Chosen(ranges=ranges, why="", calm=usual_is_calm)
     tried: dict[Range, float] = {}
+    wild: list[Range] = []
     own = {ranges[name] for name in open_to}
+    more_than = CLEARLY * first if usual_is_calm else 0.0
     for candidate in USUAL:
         if own != {candidate}:
-            found = _variation({**ranges, **dict.fromkeys(open_to, candidate)}, answers)
-            tried[candidate] = -1.0 if found is None else found
-            if tried[candidate] >= ENOUGH:
+            there = {**ranges, **dict.fromkeys(open_to, candidate)}
+            found = _variation(there, answers) or 0.0
+            if found > more_than and not calm(there):
+                wild.append(candidate)
+                continue
+            tried[candidate] = found
+            if found >= ENOUGH:
                 break
-    best = max(tried, key=tried.__getitem__)
-    if tried[best] <= CLEARLY * first:
-        return Chosen(ranges=ranges, why=f"the answers vary by {first:.1%} only, and no more in other usual ranges")
-    before = ", ".join(sorted(f"{low:g} to {high:g}" for low, high in own))
+    best = max(tried, key=tried.__getitem__, default=None)
+    if best is None or tried[best] <= more_than:
+        return _kept(ranges, first, wild, calm=usual_is_calm)
+    before = _shown(own)
+    reason = (
+        f"the answers vary by {tried[best]:.0%} in it, by {first:.1%} in {before}"
+        if usual_is_calm
+        else f"rounding alone changes the answers in {before}"
+    )
     return Chosen(
         ranges={**ranges, **dict.fromkeys(open_to, best)},
-        why=f"this range was chosen because the answers vary by {tried[best]:.0%} in it, by {first:.1%} in {before}",
+        why=f"this range was chosen because {reason}" + _passed_over(wild),
     )
+
+
+def _kept(ranges: Mapping[str, Range], first: float, wild: Sequence[Range], *, calm: bool) -> Chosen:
+    if not calm:
+        return Chosen(ranges=ranges, why="rounding alone changes the answers, in other usual ranges, too", calm=False)
+    why = f"the answers vary by {first:.1%} only, and no more in other usual ranges"
+    return Chosen(ranges=ranges, why=why + _passed_over(wild))
+
+
+def _passed_over(wild: Sequence[Range]) -> str:
+    return f"; {_shown(wild)} passed over, where rounding alone changes the answers" if wild else ""
+
+
+def _shown(ranges: Collection[Range]) -> str:
+    return ", ".join(f"{low:g} to {high:g}" for low, high in sorted(ranges))
 
 
 def _variation(ranges: Mapping[str, Range], answers: Callable[[Mapping[str, Range]], Tensors]) -> float | None:

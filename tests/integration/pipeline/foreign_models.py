@@ -65,6 +65,27 @@ def noisy():
     return keras.Model(x, {"noise": Noise()(x), "dense": layers.Dense(2)(x)})
 
 
+def wild():
+    """Gates that open by sums of hundreds, twenty times over: at large inputs rounding alone grows to percents."""
+    def random(scale):
+        return keras.initializers.RandomNormal(0, scale / 6, seed=1)
+
+    frames = keras.Input((20, 6, 6, 1), name="frames")
+    options = {"kernel_initializer": random(1.0), "recurrent_initializer": random(1.5)}
+    seen = layers.ConvLSTM2D(4, 3, padding="same", activation="relu", **options)(frames)
+    return keras.Model(frames, layers.Conv2D(1, 3, activation="sigmoid", kernel_initializer=random(1.0))(seen))
+
+
+def logistic():
+    """The logistic map at 4, behind a sum that batches of another size add otherwise."""
+    x = keras.Input((256,), name="x")
+    summed = layers.Dense(4, kernel_initializer=keras.initializers.RandomNormal(0, 1 / 16, seed=1))(x)
+    h = 0.5 + 0.5 * keras.ops.sin(summed)
+    for _ in range(60):
+        h = 4.0 * h * (1.0 - h)
+    return keras.Model(x, h)
+
+
 def resized():
     photo = keras.Input((8, 8, 3), dtype="uint8", name="photo")
     return keras.Model(photo, layers.Flatten(name="pixels")(layers.Resizing(5, 5)(photo)))

@@ -127,6 +127,20 @@ def test_samples_that_influence_each_other_are_found_out(tmp_path: Path) -> None
     assert "in a batch with others" in why
 
 
+def test_made_up_samples_are_none_of_which_a_model_answers_grown_rounding_errors(tmp_path: Path) -> None:
+    """Of these, every runtime's answers differ from the model's by percents, and a sound file would fail everywhere."""
+    facts = taken("builders.py:wild", tmp_path)
+    assert "frames [20, 6, 6, 1] -10 to 10; seed" in facts["samples"]
+    assert "0 to 255 passed over, where rounding alone changes the answers" in facts["samples"]
+    assert not facts["notes"]
+
+
+def test_a_range_asked_for_in_which_rounding_grows_is_kept_and_said(tmp_path: Path) -> None:
+    facts = taken("builders.py:logistic", tmp_path, ranges={"x": (-1.0, 1.0)})
+    assert "x [256] -1 to 1; seed" in facts["samples"]
+    assert "rounding alone grows in it" in " ".join(facts["notes"])
+
+
 def test_quantization_learns_from_as_many_made_up_samples_as_it_may(tmp_path: Path) -> None:
     """They cost nothing; ranges taken from few are left by others, and single values of int8 would be cut off."""
     taken("builders.py:nested", tmp_path, count=5)
