@@ -38,10 +38,12 @@ def exported(name: str, folder: Path) -> Path:
             model = keras.applications.MobileNetV2(weights=None)
         case "vgg16":
             model = keras.applications.VGG16(weights=None)
-        case _:
+        case "digits":
             from models import digits
 
             model = digits.build()
+        case _:
+            raise ValueError(f"no model is called {name}; there are {', '.join(MODELS)}")
     signature = saved_model_from_keras(
         model,
         into=folder,
@@ -190,6 +192,9 @@ def main() -> None:
     elif arguments.side is not None:
         measured(arguments.side, Path(arguments.models[0]), set(arguments.precisions))
     else:
+        unknown = set(arguments.models) - set(MODELS)
+        if unknown:
+            parser.error(f"no model is called {', '.join(sorted(unknown))}; there are {', '.join(MODELS)}")
         print("aim: a ratio of at most 1.20 in time and in memory")
         for name in arguments.models:
             with tempfile.TemporaryDirectory(prefix="bench-convert-") as folder:
