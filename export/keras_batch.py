@@ -11,12 +11,18 @@ def open_sizes(model: Any, sizes: tuple[int | None, ...]) -> tuple[int | None, .
     A Sequential model that was built by the first batch of its training says that batches are of 32, takes all others,
     and does not say whether somebody meant it. A layer that remembers (`stateful`) is meant.
     """
-    sequential = any(kind.__name__ == "Sequential" for kind in type(model).__mro__)
-    if not sequential or not sizes or any(getattr(layer, "stateful", False) for layer in _layers(model)):
+    if not is_sequential(model) or not sizes or any(getattr(layer, "stateful", False) for layer in every_layer(model)):
         return sizes
     return (None, *sizes[1:])
 
 
-def _layers(model: Any) -> list[Any]:
-    # Both Kerases have it, and nested models are looked into.
-    return list(model._flatten_layers(include_self=False, recursive=True))  # noqa: SLF001
+def is_sequential(model: Any) -> bool:
+    """Whether a model is a Sequential one, of Keras 3 or tf-keras."""
+    return any(kind.__name__ == "Sequential" for kind in type(model).__mro__)
+
+
+def every_layer(model: Any) -> list[Any]:
+    """All layers, those of nested models included."""
+    if not hasattr(model, "_flatten_layers"):
+        return []
+    return list(model._flatten_layers(include_self=False, recursive=True))  # noqa: SLF001  # both Kerases have it

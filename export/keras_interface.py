@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from export.keras_batch import open_sizes
+from export.keras_batch import is_sequential, open_sizes
 from pipeline.core.errors import ModelFailed
 from pipeline.core.signature import TensorSpec
 
@@ -73,8 +73,7 @@ def _declared(model: Any) -> tuple[Any, tuple[TensorSpec, ...], list[str], bool]
     names = legal_names(own_names)
     by_tensor = {id(tensor): name for tensor, name in zip(tensors, names, strict=True)}
     specs = tuple(_spec_of(model, tensor, name) for tensor, name in zip(tensors, names, strict=True))
-    sequential = any(kind.__name__ == "Sequential" for kind in type(model).__mro__)
-    structure = tensors[0] if sequential else model.input
+    structure = tensors[0] if is_sequential(model) else model.input
     return _filled(structure, lambda tensor: _Leaf(name=by_tensor[id(tensor)])), specs, own_names, False
 
 

@@ -8,12 +8,13 @@ import json
 import re
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from export.keras_batch import every_layer
 from pipeline.adoption import Adopted, taken_in
 from pipeline.core.errors import ModelFailed
 from pipeline.lambdas import hint_on_missing_name, names_within_reach, usual_names_of_tf_keras
@@ -249,15 +250,10 @@ def _is_tf_keras(value: Any) -> bool:
     return tf_keras is not None and isinstance(value, tf_keras.Model)
 
 
-def _layers(model: Any) -> Iterator[Any]:
-    if hasattr(model, "_flatten_layers"):
-        yield from model._flatten_layers(include_self=False, recursive=True)  # noqa: SLF001  # both Kerases have it
-
-
 def _index_limit(model: Any) -> int | None:
     sizes = [
         int(size)
-        for layer in _layers(model)
+        for layer in every_layer(model)
         for size in (getattr(layer, "input_dim", None), getattr(layer, "num_tokens", None))
         if isinstance(size, int) and type(layer).__name__ in {"Embedding", "CategoryEncoding"}
     ]
@@ -266,7 +262,7 @@ def _index_limit(model: Any) -> int | None:
 
 def _words(model: Any) -> tuple[str, ...]:
     words: list[str] = []
-    for layer in _layers(model):
+    for layer in every_layer(model):
         if type(layer).__name__ in {"StringLookup", "TextVectorization"}:
             words += [str(word) for word in layer.get_vocabulary()[:200] if word not in ("", "[UNK]")]
     return tuple(dict.fromkeys(words))

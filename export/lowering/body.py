@@ -75,11 +75,7 @@ class Body:
         called.signature.name = f"lowered_{node.op}_{len(self._library.function)}"
         _rename(called, {one.name for one in called.node_def if f"{node.name}/{one.name}" in self._by_name})
         self._library.function.extend([*traced.graph.as_graph_def().library.function, called])
-        _keep_only(node, {"_output_shapes"})
-        node.op = "PartitionedCall"
-        node.attr["Tin"].list.type.extend(kinds)
-        node.attr["Tout"].list.type.extend(tensor.dtype.as_datatype_enum for tensor in traced.outputs)
-        node.attr["f"].func.name = called.signature.name
+        _call(node, called.signature.name, kinds, [tensor.dtype.as_datatype_enum for tensor in traced.outputs])
         self._renamed_outputs(node, before)
 
     def function(self, name: str) -> Body:
@@ -112,12 +108,7 @@ class Body:
             called.signature.output_arg.add(name=f"output_{position}", type=kind)
             called.ret[f"output_{position}"] = f"chosen_{position}:output:0"
         self._library.function.append(called)
-        kinds = [types_pb2.DT_BOOL, *given], list(returned)
-        _keep_only(node, {"_output_shapes"})
-        node.op = "PartitionedCall"
-        node.attr["Tin"].list.type.extend(kinds[0])
-        node.attr["Tout"].list.type.extend(kinds[1])
-        node.attr["f"].func.name = called.signature.name
+        _call(node, called.signature.name, [types_pb2.DT_BOOL, *given], list(returned))
 
     def pass_on(self, node: Any) -> None:
         """Let the node hand on its first input as it is."""
@@ -200,6 +191,15 @@ def _shape_in(attributes: Any, position: int) -> Shape:
     if position >= len(shapes) or shapes[position].unknown_rank:
         return None
     return tuple(None if dimension.size < 0 else int(dimension.size) for dimension in shapes[position].dim)
+
+
+def _call(node: Any, function: str, given: Sequence[int], returned: Sequence[int]) -> None:
+    """Let the node call the function, on what it is given already."""
+    _keep_only(node, {"_output_shapes"})
+    node.op = "PartitionedCall"
+    node.attr["Tin"].list.type.extend(given)
+    node.attr["Tout"].list.type.extend(returned)
+    node.attr["f"].func.name = function
 
 
 def _keep_only(node: Any, kept: set[str]) -> None:

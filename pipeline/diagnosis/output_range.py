@@ -12,10 +12,9 @@ import numpy as np
 from pipeline.core.artifact import Artifact, Format
 from pipeline.diagnosis.case import Case
 from pipeline.diagnosis.distance import distance
+from pipeline.diagnosis.ranges import ends_of
 from pipeline.diagnosis.rule import AGREES_WITHIN
 from pipeline.parity.diagnosis import UNKNOWN, Diagnosis
-
-_INTEGERS = {"INT8": (-128, 127), "INT16": (-32768, 32767)}
 
 
 def diagnosed_by_range(case: Case, artifact: Artifact) -> Diagnosis:
@@ -46,7 +45,6 @@ def ranges_of_outputs(artifact: Artifact) -> dict[str, tuple[float, float]]:
     from tensorflow.lite.python import schema_py_generated as schema
 
     model = schema.ModelT.InitFromPackedBuf(artifact.path.read_bytes(), 0)
-    kinds = {getattr(schema.TensorType, name): ends for name, ends in _INTEGERS.items()}
     found = {}
     for signature in model.signatureDefs or ():
         graph = model.subgraphs[signature.subgraphIndex]
@@ -56,12 +54,9 @@ def ranges_of_outputs(artifact: Artifact) -> dict[str, tuple[float, float]]:
             widened = made_by.get(index)
             if widened is not None and _is_dequantize(model, widened):
                 index = int(widened.inputs[0])
-            tensor = graph.tensors[index]
-            quantization = tensor.quantization
-            if tensor.type in kinds and quantization is not None and quantization.scale is not None:
-                scale, zero = float(quantization.scale[0]), int(quantization.zeroPoint[0])
-                lowest, highest = kinds[tensor.type]
-                found[output.name.decode()] = ((lowest - zero) * scale, (highest - zero) * scale)
+            ends = ends_of(graph.tensors[index])
+            if ends is not None:
+                found[output.name.decode()] = ends
     return found
 
 

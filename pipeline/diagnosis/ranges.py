@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,6 @@ def of_artifact(artifact: Artifact) -> list[tuple[str, float, float]]:
 
     model = schema.ModelT.InitFromPackedBuf(artifact.path.read_bytes(), 0)
     graph = model.subgraphs[0]
-    limits = {getattr(schema.TensorType, name): ends for name, ends in _LIMITS.items()}
     given = {
         tensor.tensorIndex: tensor.name.decode() for signature in model.signatureDefs for tensor in signature.inputs
     }
@@ -42,14 +42,25 @@ def of_artifact(artifact: Artifact) -> list[tuple[str, float, float]]:
     for operator in graph.operators:
         for index in operator.outputs:
             tensor = graph.tensors[index]
-            quantization = tensor.quantization
-            if tensor.type not in limits or quantization is None or quantization.scale is None:
+            ends = ends_of(tensor)
+            if ends is None:
                 continue
-            scale, zero = float(quantization.scale[0]), int(quantization.zeroPoint[0])
-            low, high = ((code - zero) * scale for code in limits[tensor.type])
             source = int(operator.inputs[0])
-            found.append((f"input:{given[source]}" if source in given else tensor.name.decode(), low, high))
+            found.append((f"input:{given[source]}" if source in given else tensor.name.decode(), *ends))
     return found
+
+
+def ends_of(tensor: Any) -> tuple[float, float] | None:
+    """The lowest and highest value that a tensor of a TFLite file can hold; None for one of floats."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    limits = {getattr(schema.TensorType, name): ends for name, ends in _LIMITS.items()}
+    quantization = tensor.quantization
+    if tensor.type not in limits or quantization is None or quantization.scale is None:
+        return None
+    scale, zero = float(quantization.scale[0]), int(quantization.zeroPoint[0])
+    low, high = limits[tensor.type]
+    return (low - zero) * scale, (high - zero) * scale
 
 
 def of_layers(names: Sequence[str], found: Sequence[tuple[str, float, float]]) -> dict[str, tuple[float, float]]:
