@@ -38,8 +38,9 @@ format: setup-dev ## let the formatters have their way
 bench: setup-dev ## how long a cold run, a second run and --help take, as ratios
 	.venv/bin/python tests/bench/bench_run.py
 
-bench-convert: setup-dev ## how long converting takes and how much memory, as ratios to the bare converters
+bench-convert: setup-dev ## how long converting and a whole adoption take and how much memory, as ratios to the bare converters
 	.venv/bin/python tests/bench/bench_convert.py
+	PYTHONPATH=. .venv/bin/python tests/bench/bench_adopt.py
 
 bench-serving: setup-dev ## how fast the embedded server is, as ratios to the bare call (needs wrk and h2load)
 	$(TRIPOINT) run digits --target saved_model --quiet
