@@ -43,7 +43,7 @@ class Server:
     monitored: bool = False
     extra_flags: tuple[str, ...] = ()
     ready_within_seconds: float = 120.0
-    call_within_seconds: float = 60.0
+    call_within_seconds: float = 300.0
     launcher: Launcher = field(default=launch_embedded, compare=False, repr=False)
     observer: Observer = field(default=nobody, compare=False, repr=False)
 
@@ -90,6 +90,7 @@ class Server:
             base_path=base.path,
             log=base.scratch / "server.log",
             config=_configured(base.scratch / "config"),
+            call_within_seconds=self.call_within_seconds,
             monitored=self.monitored,
             grpc_port=self.grpc_port,
             rest_port=self.rest_port,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -15,13 +16,14 @@ class ServedModel:
     """What a server is started on. `base_path` holds the version folders and may still be empty.
 
     `config` holds files that flags name, such as the one that switches the metrics on when the server is `monitored`.
-    A port of 0 is chosen by the system.
+    A port of 0 is chosen by the system. `call_within_seconds` is how long a client waits for one answer.
     """
 
     name: str
     base_path: Path
     log: Path
     config: Path
+    call_within_seconds: float
     monitored: bool = False
     grpc_port: int = 0
     rest_port: int = 0
@@ -123,7 +125,10 @@ MONITORING = f'prometheus_config {{ enable: true, path: "{METRICS_PATH}" }}\n'
 def server_flags(model: ServedModel, *, config_folder: str) -> tuple[str, ...]:
     """The flags that every engine passes; `config_folder` is where the server finds `model.config`."""
     # A version that does not load is reported at once; the default is to try again for five minutes.
-    flags = ("--max_num_load_retries=0",)
+    # REST gives up after 30 s by default, which a batch of a large model can take. The client is the one to give up: it
+    # says more.
+    rest_timeout = math.ceil(1000 * (model.call_within_seconds + 1))
+    flags = ("--max_num_load_retries=0", f"--rest_api_timeout_in_ms={rest_timeout}")
     return (*flags, f"--monitoring_config_file={config_folder}/{MONITORING_FILE}") if model.monitored else flags
 
 

@@ -155,6 +155,7 @@ def main() -> None:
     parser.add_argument("--model_name", default="model")
     parser.add_argument("--model_base_path")
     parser.add_argument("--max_num_load_retries")
+    parser.add_argument("--rest_api_timeout_in_ms")
     parser.add_argument("--monitoring_config_file", default="")
     parser.add_argument("--stand_in", default="")
     arguments = parser.parse_args()

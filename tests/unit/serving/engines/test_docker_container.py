@@ -39,6 +39,7 @@ def container(
             base_path=tmp_path / "models/half",
             log=tmp_path / "server.log",
             config=tmp_path / "config",
+            call_within_seconds=300.0,
             grpc_port=grpc_port,
         ),
     )
@@ -50,7 +51,7 @@ def test_the_image_sees_the_contract_of_tensorflow_serving_and_nothing_else(tmp_
     container(client, tmp_path, grpc_port=8500).start()
     given = client.created[0].specification
     assert given["environment"] == {"MODEL_NAME": "half", "MODEL_BASE_PATH": "/models"}
-    assert given["command"] == ["--max_num_load_retries=0", "--enable_batching"]
+    assert given["command"] == ["--max_num_load_retries=0", "--rest_api_timeout_in_ms=301000", "--enable_batching"]
     assert given["ports"] == {"8500/tcp": ("127.0.0.1", 8500), "8501/tcp": ("127.0.0.1",)}
     assert given["volumes"] == {
         str(tmp_path / "models/half"): {"bind": "/models/half", "mode": "ro,z"},
