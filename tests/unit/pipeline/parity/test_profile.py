@@ -50,6 +50,7 @@ def test_the_bounds_are_the_prediction_with_its_headroom() -> None:
     # 60 dB less 9.5, which is no other than the table's: 3 times the amplitude.
     assert (found.sqnr_db, found.predicted) == (50, 1.23e-3)
     assert (found.top1, found.accuracy_drop, found.reason) == (line.top1, line.accuracy_drop, line.reason)
+    assert "rounding this model's graph as float16 does moves" in found.source
     assert "moves the output by 0.0013 on 360 samples (2 Conv2D, 1 Softmax; at worst 1495 float32 ULP" in found.source
 
 
@@ -92,6 +93,19 @@ def test_a_graph_that_cannot_be_tried_out_is_believed_what_the_table_allows() ->
     found = derived(line, Format.SAVED_MODEL, Precision.FLOAT32, "scores", profile(0.0, noise=1.0, magnitude=100.0))
     assert found is not None
     assert found.atol == pytest.approx(headroom(Precision.FLOAT32) * (1e-5 + 100 * 1e-5), rel=0.05)
+
+
+def test_noise_without_a_prediction_for_float32_is_believed_what_the_table_allows() -> None:
+    """Nothing else is known of how far float32 rounds there."""
+    line, whole = line_of(Format.TFJS, Precision.FLOAT16), profile(0.0, noise=0.9, magnitude=100.0)
+    narrow = msgspec.structs.replace(
+        whole.outputs["scores"], moved={"tfjs float16": Predicted(max_error=0.0, sqnr_db=None)}
+    )
+    found = derived(
+        line, Format.TFJS, Precision.FLOAT16, "scores", msgspec.structs.replace(whole, outputs={"scores": narrow})
+    )
+    assert found is not None
+    assert found.atol == pytest.approx(headroom(Precision.FLOAT16) * (1e-5 + 100 * 1e-5), rel=0.05)
 
 
 @pytest.mark.parametrize(("dtype", "ulp"), [("float32", 2.0**-23), ("float16", 2.0**-10), ("bfloat16", 2.0**-7)])
