@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.adoption import Adopted
 from pipeline.core.errors import ModelFailed, UsageError
+from pipeline.core.known_values import KnownValues
 from pipeline.core.signature import Signature, Tensors, TensorSpec
 from pipeline.foreign_keras import KerasFound, built_by, from_h5, from_keras_file
 
@@ -26,7 +27,8 @@ class Foreign:
 
     `answer` takes one batch by input name. `write` makes the SavedModel folder and returns its signature; it is given
     the folder, samples to warm up with, and whether the signature is to check its inputs. `notes` are sentences that a
-    report should show. `index_limit` is below what the smallest embedding takes; `words` are of the model's vocabulary.
+    report should show. `known_values` looks at the model's operations for what its inputs take; where they cannot be
+    looked at it gives a sentence that says so, too.
     """
 
     runtime: str
@@ -34,10 +36,9 @@ class Foreign:
     inputs: tuple[TensorSpec, ...]
     answer: Callable[[Tensors], dict[str, NDArray[Any]]]
     write: Callable[[Path, Tensors, bool], Signature]
+    known_values: Callable[[], tuple[Mapping[str, KnownValues], str | None]]
     notes: tuple[str, ...] = ()
     keras_model: Any | None = None
-    index_limit: int | None = None
-    words: tuple[str, ...] = ()
 
 
 def load(adopted: Adopted, *, samples: Sequence[TensorSpec] = ()) -> Foreign:
@@ -78,10 +79,15 @@ def foreign_of_keras(adopted: Adopted, found: KerasFound, samples: Sequence[Tens
         tensors = {spec.name: tf.constant(batch[spec.name], dtype=spec.dtype) for spec in interface.inputs}
         return {name: _as_array(tensor) for name, tensor in traced(tensors).items()}
 
+    specs = {spec.name: tf.TensorSpec(spec.shape, tf.as_dtype(spec.dtype), name=spec.name) for spec in interface.inputs}
+
+    def of_names(**given: Any) -> dict[str, Any]:
+        return interface.call(given)
+
+    def known_values() -> tuple[Mapping[str, KnownValues], str | None]:
+        return _known_values(lambda: tf.function(of_names, autograph=False).get_concrete_function(**specs))
+
     def write(folder: Path, warmup: Tensors, input_checks: bool) -> Signature:  # noqa: FBT001  # see Foreign
-        specs = {
-            spec.name: tf.TensorSpec(spec.shape, tf.as_dtype(spec.dtype), name=spec.name) for spec in interface.inputs
-        }
         return saved_model_from_call(
             interface.call,
             tracked=found.model,
@@ -102,10 +108,9 @@ def foreign_of_keras(adopted: Adopted, found: KerasFound, samples: Sequence[Tens
         inputs=interface.inputs,
         answer=answer,
         write=write,
+        known_values=known_values,
         notes=(*found.notes, *notes),
         keras_model=found.model,
-        index_limit=found.index_limit,
-        words=found.words,
     )
 
 
@@ -140,8 +145,21 @@ def _saved_model(adopted: Adopted) -> Foreign:
         inputs=signature.inputs,
         answer=answer,
         write=write,
+        known_values=lambda: _known_values(lambda: loaded.signatures[signature.name]),
         notes=notes,
     )
+
+
+def _known_values(function: Callable[[], Any]) -> tuple[Mapping[str, KnownValues], str | None]:
+    from export.known_inputs import known_values
+
+    try:
+        return known_values(function()), None
+    except Exception as error:  # noqa: BLE001  # tracing raises whatever the model's code does; the report says it
+        return {}, (
+            "The model's operations could not be looked at for what its inputs take "
+            f"({type(error).__name__}: {_first_line(error)}): values were made up from their types alone."
+        )
 
 
 def _chosen_signature(adopted: Adopted, folder: Path) -> tuple[Signature, tuple[str, ...]]:

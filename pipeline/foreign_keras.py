@@ -14,7 +14,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from export.keras_batch import every_layer
 from pipeline.adoption import Adopted, taken_in
 from pipeline.core.errors import ModelFailed
 from pipeline.lambdas import hint_on_missing_name, names_within_reach, usual_names_of_tf_keras
@@ -24,14 +23,12 @@ _REASON_CHARACTERS = 400
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class KerasFound:
-    """A Keras model in memory, which Keras it belongs to, and what its layers say of their inputs."""
+    """A Keras model in memory, and which Keras it belongs to."""
 
     model: Any
     runtime: str
     version: str
     notes: tuple[str, ...] = ()
-    index_limit: int | None = None
-    words: tuple[str, ...] = ()
 
 
 def from_keras_file(adopted: Adopted) -> KerasFound:
@@ -233,8 +230,6 @@ def _found(model: Any, notes: tuple[str, ...] = ()) -> KerasFound:
         runtime="tf-keras" if ours else "Keras",
         version=version("tf-keras" if ours else "keras"),
         notes=notes,
-        index_limit=_index_limit(model),
-        words=_words(model),
     )
 
 
@@ -248,24 +243,6 @@ def _is_tf_keras(value: Any) -> bool:
     # Asked only where it was imported: importing it costs two seconds.
     tf_keras = sys.modules.get("tf_keras")
     return tf_keras is not None and isinstance(value, tf_keras.Model)
-
-
-def _index_limit(model: Any) -> int | None:
-    sizes = [
-        int(size)
-        for layer in every_layer(model)
-        for size in (getattr(layer, "input_dim", None), getattr(layer, "num_tokens", None))
-        if isinstance(size, int) and type(layer).__name__ in {"Embedding", "CategoryEncoding"}
-    ]
-    return min(sizes, default=None)
-
-
-def _words(model: Any) -> tuple[str, ...]:
-    words: list[str] = []
-    for layer in every_layer(model):
-        if type(layer).__name__ in {"StringLookup", "TextVectorization"}:
-            words += [str(word) for word in layer.get_vocabulary()[:200] if word not in ("", "[UNK]")]
-    return tuple(dict.fromkeys(words))
 
 
 def _reason(error: BaseException) -> str:

@@ -46,6 +46,7 @@ class Recipes:
                 "export/computed_in.py",
                 *("pipeline/behind.py", "export/keras_behind.py", "export/layer_cut.py", "export/layer_graph.py"),
                 "export/front_part.py",
+                *("export/known_inputs.py", "export/input_flow.py"),
             ],
             tools=["tensorflow", "keras", "tf-keras", "numpy"],
             settings={

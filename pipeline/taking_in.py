@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,10 +21,10 @@ from pipeline.core.signature import Signature, Tensors, TensorSpec, batches, con
 from pipeline.foreign import Foreign, load
 from pipeline.lambdas import hint_on_missing_name
 from pipeline.repeatability import rounding_grows, unrepeatable_outputs
-from pipeline.samples.choosing import Chosen, Range, chosen
-from pipeline.samples.from_files import looks_of, read_samples
-from pipeline.samples.synthetic import default_range, synthetic_samples
-from pipeline.samples.wanted import are_large, default_count, described, fixed_batch, sample_shapes, whole_batches
+from pipeline.samples.adopted import Samples, samples_from
+from pipeline.samples.from_files import looks_of
+from pipeline.samples.made_up import Askable, made_up
+from pipeline.samples.wanted import described, fixed_batch
 
 Facts: TypeAlias = dict[str, Any]
 
@@ -35,25 +35,6 @@ _REFERENCE_BATCH = 64
 _LARGE_REFERENCE_BATCH = 8
 _LARGE_SAMPLE_BYTES = 1 << 18
 _WARMUP_REQUESTS = 2
-_DEFAULT_GIVEN = 256
-_SEED_OF_REPRESENTATIVES = 1
-_TRIED_SAMPLES = 8
-_WILD = (
-    "Asked alone, the model answers the made-up samples otherwise than in a batch, beyond float32's rounding: rounding "
-    "alone grows in it, or its samples influence each other. No runtime can be expected to agree; give --samples, or "
-    "smaller values with --range."
-)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Samples:
-    """What the model is asked, what integer quantization takes its ranges from, and in words where both come from."""
-
-    asked: Tensors
-    representative: Tensors
-    labels: NDArray[np.int64] | None
-    description: str
-    notes: tuple[str, ...] = ()
 
 
 def take_in(
@@ -226,104 +207,37 @@ def _check_rows(answer: Tensors, count: int) -> None:
 def _samples_for(model: Foreign, adopted: Adopted, batch: int | None, representative: int) -> Samples:
     ranges = {one.input: (one.low, one.high) for one in adopted.ranges}
     if adopted.samples is not None:
-        return _given(model, adopted, batch, representative, ranges)
+        return samples_from(
+            Path(adopted.samples),
+            model.inputs,
+            batch=batch,
+            count=adopted.count,
+            representative=representative,
+            labels=adopted.labels,
+            ranges=ranges,
+        )
     if adopted.labels:
         raise UsageError("--labels without --samples", hint="labels belong to samples: give both in an .npz or .csv")
-    shapes = sample_shapes(model.inputs, {one.input: one.sizes for one in adopted.shapes})
-    count = whole_batches(adopted.count, batch) if adopted.count else default_count(shapes, batch)
 
-    def made(seed: int, rows: int, used: Mapping[str, Range]) -> Tensors:
-        return synthetic_samples(model.inputs, shapes=shapes, count=rows, seed=seed, ranges=used, words=model.words)
+    def answers(rows: Tensors, size: int | None) -> Tensors:
+        return reference_answers(model, rows, size)
 
-    def tried(used: Mapping[str, Range]) -> Tensors:
-        return reference_answers(model, made(adopted.seed, whole_batches(_TRIED_SAMPLES, batch), used), batch)
-
-    def calm(used: Mapping[str, Range]) -> bool:
-        # A fixed batch cannot be asked otherwise, nor can a model that takes no single sample: nothing is known then.
-        if batch is not None:
-            return True
-        try:
-            return not rounding_grows(
-                made(adopted.seed, _TRIED_SAMPLES, used), lambda rows, size: reference_answers(model, rows, size)
-            )
-        except ModelFailed:
-            return True
-
-    usual = _usual_ranges(model, ranges, shapes)
-    open_to = [spec.name for spec in model.inputs if spec.name not in ranges and spec.dtype.startswith("float")]
-    taken = chosen(usual, open_to, tried, calm=calm)
-    return Samples(
-        asked=made(adopted.seed, count, taken.ranges),
-        # Others than those that are compared: quantized ranges that were taken from these would fit too well.
-        representative=made(
-            adopted.seed + _SEED_OF_REPRESENTATIVES,
-            whole_batches(min(representative, count) if are_large(shapes) else representative, batch),
-            taken.ranges,
+    known, unread = model.known_values()
+    made = made_up(
+        Askable(
+            inputs=model.inputs,
+            batch=batch,
+            known=known,
+            answers=answers,
+            rounding_grows=lambda rows: rounding_grows(rows, answers),
         ),
-        labels=None,
-        description=_synthetic_words(adopted.seed, taken, shapes),
-        notes=() if taken.calm else (_WILD,),
+        seed=adopted.seed,
+        count=adopted.count,
+        representative=representative,
+        ranges=ranges,
+        shapes={one.input: one.sizes for one in adopted.shapes},
     )
-
-
-def _usual_ranges(
-    model: Foreign, asked: Mapping[str, Range], shapes: Mapping[str, tuple[int, ...]]
-) -> dict[str, Range]:
-    used = dict(asked)
-    for spec in model.inputs:
-        if spec.name not in used and spec.dtype not in ("string", "bool"):
-            low, high = default_range(spec, shapes[spec.name])
-            if model.index_limit is not None and np.dtype(spec.dtype).kind in "iu":
-                high = min(float(model.index_limit - 1), float(np.iinfo(spec.dtype).max))
-            used[spec.name] = (low, max(high, low + 1))
-    return used
-
-
-def _given(
-    model: Foreign,
-    adopted: Adopted,
-    batch: int | None,
-    representative: int,
-    ranges: Mapping[str, tuple[float, float]],
-) -> Samples:
-    path = Path(str(adopted.samples))
-    count = whole_batches(adopted.count or _DEFAULT_GIVEN, batch)
-    given = read_samples(path, model.inputs, count=count + representative, labels=adopted.labels, ranges=dict(ranges))
-    total = sample_count(given.inputs)
-    every = np.arange(total)
-    # What is compared and what quantization learns from are kept apart where there is enough for both.
-    share = max(1, min(count, total - min(representative, total // 2)))
-    asked = every if total < 2 else np.unique(np.arange(share) * total // share)
-    if batch is not None:
-        asked = asked[: len(asked) // batch * batch]
-        if not len(asked):
-            raise UsageError(
-                f"--samples {path} holds {total} samples, and the model takes {batch} at once",
-                hint=f"give at least {batch}",
-            )
-    rest = np.setdiff1d(every, asked)
-    learned = rest[: len(rest) // (batch or 1) * (batch or 1)]
-    learned = learned if len(learned) else asked
-    notes = "" if learned is not asked else "; integer quantization took its ranges from the same ones"
-    return Samples(
-        asked={name: np.ascontiguousarray(array[asked]) for name, array in given.inputs.items()},
-        representative={
-            name: np.ascontiguousarray(array[learned[: whole_batches(representative, batch)]])
-            for name, array in given.inputs.items()
-        },
-        labels=None if given.labels is None else given.labels[asked],
-        description=f"of the {given.total} in {path.name}{notes}",
-    )
-
-
-def _synthetic_words(seed: int, taken: Chosen, shapes: Mapping[str, tuple[int, ...]]) -> str:
-    parts, ranges = [], taken.ranges
-    for name, shape in shapes.items():
-        values = f"{ranges[name][0]:g} to {ranges[name][1]:g}" if name in ranges else "drawn"
-        parts.append(f"{name} {list(shape)} {values}")
-    return f"synthetic inputs, made up from the signature, no real data: {', '.join(parts)}; seed {seed}" + (
-        f"; {taken.why}" if taken.why else ""
-    )
+    return made if unread is None else replace(made, notes=(*made.notes, unread))
 
 
 def _batch_notes(batch: int | None) -> list[str]:

@@ -20,6 +20,7 @@ ENOUGH = 0.2
 told apart from int8, of which 20 dB are asked."""
 
 CLEARLY = 2.0
+_REFUSED = -1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,24 +44,26 @@ def chosen(
 ) -> Chosen:
     """The ranges as they are where the answers vary enough, else the first of `USUAL` for the inputs `open_to`.
 
-    `answers` asks the model for samples from such ranges, or raises: then that range is none. `calm` says of a range
-    whether the model's answers there are more than grown rounding errors; one that is not is passed over. Where no
-    range makes the answers vary enough, the one in which they vary most is taken, if that is clearly more.
+    `answers` asks the model for samples from such ranges, or raises: then that range is none, and another is taken if
+    there is one. `calm` says of a range whether the model's answers there are more than grown rounding errors; one that
+    is not is passed over. Where no range makes the answers vary enough, the one in which they vary most is taken, if
+    that is clearly more.
     """
     first = _variation(ranges, answers)
-    if first is None:
+    if first is None or (first == _REFUSED and not open_to):
         return Chosen(ranges=ranges, why="")
-    usual_is_calm = calm(ranges)
+    usual_is_calm = first == _REFUSED or calm(ranges)
     if not open_to or (first >= ENOUGH and usual_is_calm):
         return Chosen(ranges=ranges, why="", calm=usual_is_calm)
     tried: dict[Range, float] = {}
     wild: list[Range] = []
     own = {ranges[name] for name in open_to}
-    more_than = CLEARLY * first if usual_is_calm else 0.0
+    more_than = first if first == _REFUSED else CLEARLY * first if usual_is_calm else 0.0
     for candidate in USUAL:
         if own != {candidate}:
             there = {**ranges, **dict.fromkeys(open_to, candidate)}
-            found = _variation(there, answers) or 0.0
+            variation = _variation(there, answers)
+            found = ENOUGH if variation is None else variation
             if found > more_than and not calm(there):
                 wild.append(candidate)
                 continue
@@ -70,21 +73,26 @@ def chosen(
     best = max(tried, key=tried.__getitem__, default=None)
     if best is None or tried[best] <= more_than:
         return _kept(ranges, first, wild, calm=usual_is_calm)
-    before = _shown(own)
-    reason = (
-        f"the answers vary by {tried[best]:.0%} in it, by {first:.1%} in {before}"
-        if usual_is_calm
-        else f"rounding alone changes the answers in {before}"
-    )
     return Chosen(
         ranges={**ranges, **dict.fromkeys(open_to, best)},
-        why=f"this range was chosen because {reason}" + _passed_over(wild),
+        why=f"this range was chosen because {_reason(first, tried[best], _shown(own), calm=usual_is_calm)}"
+        + _passed_over(wild),
     )
+
+
+def _reason(first: float, found: float, before: str, *, calm: bool) -> str:
+    if first == _REFUSED:
+        return f"the model refuses {before}"
+    if not calm:
+        return f"rounding alone changes the answers in {before}"
+    return f"the answers vary by {found:.0%} in it, by {first:.1%} in {before}"
 
 
 def _kept(ranges: Mapping[str, Range], first: float, wild: Sequence[Range], *, calm: bool) -> Chosen:
     if not calm:
         return Chosen(ranges=ranges, why="rounding alone changes the answers, in other usual ranges, too", calm=False)
+    if first == _REFUSED:
+        return Chosen(ranges=ranges, why="the model refuses this range, and other usual ones, too")
     why = f"the answers vary by {first:.1%} only, and no more in other usual ranges"
     return Chosen(ranges=ranges, why=why + _passed_over(wild))
 
@@ -98,10 +106,11 @@ def _shown(ranges: Collection[Range]) -> str:
 
 
 def _variation(ranges: Mapping[str, Range], answers: Callable[[Mapping[str, Range]], Tensors]) -> float | None:
+    """How much the answers vary, None for answers that are no floating point numbers."""
     try:
         given = answers(ranges)
     except Exception:  # noqa: BLE001  # whatever a model raises: it says that these values are none for it
-        return None
+        return _REFUSED
     shares = [_share(array) for array in given.values() if array.dtype.kind == "f"]
     return float(np.mean(shares)) if shares else None
 

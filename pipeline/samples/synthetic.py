@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import ModelFailed, UsageError
+from pipeline.core.known_values import Key, KnownValues
 from pipeline.core.signature import Tensors, TensorSpec
 from pipeline.samples.wanted import check_names
 
@@ -22,6 +26,20 @@ _WORDS = (
 )
 _MOST_WORDS = 8
 _WORDS_ALONE = 0.5
+_STRANGE_WORDS = _WORDS[-6:]
+_SHARE_OF_STRANGERS = 0.125
+
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Values:
+    """The range of one input where it has one, what is known of it, and keys that are none of those known."""
+
+    asked: tuple[float, float] | None
+    known: KnownValues | None
+    strangers: Sequence[Key]
 
 
 def synthetic_samples(
@@ -31,13 +49,15 @@ def synthetic_samples(
     count: int,
     seed: int,
     ranges: Mapping[str, tuple[float, float]],
-    words: Sequence[str] = (),
+    known: Mapping[str, KnownValues] = _NOTHING,
+    strangers: Mapping[str, Sequence[Key]] = _NOTHING,
 ) -> Tensors:
     """`count` samples of each input, [count, *shape].
 
-    Numbers lie in the input's range, both ends included for integers, and else in `default_range`. Text is drawn from
-    `words` and from words that no vocabulary is likely to hold. Raises UsageError for a range of what has none, and
-    ModelFailed for a dtype of which there are no samples.
+    Numbers lie in the input's range, both ends included for whole ones, else where `known` says, else in
+    `default_range`. Text is made of the words that are known and of words that no vocabulary is likely to hold. Keys
+    are drawn from those that are known, and an eighth of them from the input's `strangers`. Raises UsageError for a
+    range of what has none, and ModelFailed for a dtype of which there are no samples.
     """
     check_names(ranges, inputs, what="--range")
     return {
@@ -46,11 +66,30 @@ def synthetic_samples(
             (count, *shapes[spec.name]),
             # A name's own stream: an input that is added or renamed does not change the others.
             np.random.default_rng((seed, *spec.name.encode())),
-            ranges.get(spec.name),
-            words,
+            _Values(asked=ranges.get(spec.name), known=known.get(spec.name), strangers=strangers.get(spec.name, ())),
         )
         for spec in inputs
     }
+
+
+def strangers_to(spec: TensorSpec, known: KnownValues) -> Sequence[Key]:
+    """Values of the input's type that are none of the keys; empty where no such are found."""
+    if spec.dtype == "string":
+        return [word.encode() for word in _STRANGE_WORDS if word.encode() not in known.keys]
+    numbers = [key for key in known.keys if isinstance(key, int)]
+    if not numbers:
+        return ()
+    beyond = max(numbers) + 1
+    return [beyond] if spec.dtype.startswith("float") or beyond <= np.iinfo(spec.dtype).max else ()
+
+
+def numeric_dtype(spec: TensorSpec) -> np.dtype[Any] | None:
+    """NumPy's type of an input of numbers; None of text, booleans and what NumPy has no numbers for."""
+    try:
+        dtype = np.dtype(spec.dtype)
+    except TypeError:
+        return None
+    return dtype if dtype.kind in "iufc" else None
 
 
 def default_range(spec: TensorSpec, shape: Sequence[int]) -> tuple[float, float]:
@@ -67,43 +106,71 @@ def default_range(spec: TensorSpec, shape: Sequence[int]) -> tuple[float, float]
     return (0.0, 1.0) if image else (-1.0, 1.0)
 
 
-def _samples(
-    spec: TensorSpec,
-    shape: tuple[int, ...],
-    random: np.random.Generator,
-    asked: tuple[float, float] | None,
-    words: Sequence[str],
-) -> NDArray[Any]:
+def _samples(spec: TensorSpec, shape: tuple[int, ...], random: np.random.Generator, values: _Values) -> NDArray[Any]:
+    known = values.known
+    if spec.dtype in ("string", "bool"):
+        _refuse_range(spec, values.asked)
+    if known is not None and known.keys and values.asked is None:
+        dtype = np.dtype(object if spec.dtype == "string" else spec.dtype)
+        return _drawn(shape, random, known.keys, values.strangers, dtype)
     if spec.dtype == "string":
-        _refuse_range(spec, asked)
-        return _texts(shape, random, (*words, *_WORDS[-6:]) if words else _WORDS)
+        words = [] if known is None else [word.decode(errors="replace") for word in known.words]
+        return _texts(shape, random, (*words, *_STRANGE_WORDS) if words else _WORDS)
     if spec.dtype == "bool":
-        _refuse_range(spec, asked)
         # Each sample has a share of its own.
         return np.asarray(_field(shape, random) < random.uniform(0.2, 0.8, (shape[0], *[1] * (len(shape) - 1))))
-    try:
-        dtype = np.dtype(spec.dtype)
-    except TypeError:
-        dtype = np.dtype(np.void)
-    if dtype.kind not in "iufc":
+    return _numbers(spec, shape, random, values)
+
+
+def _numbers(spec: TensorSpec, shape: tuple[int, ...], random: np.random.Generator, values: _Values) -> NDArray[Any]:
+    known, dtype = values.known, numeric_dtype(spec)
+    if dtype is None:
         raise ModelFailed(
             f"input `{spec.name}` is of dtype {spec.dtype}, of which no samples can be made",
             hint="export the model with inputs of floating point numbers, integers, booleans or text",
         )
-    low, high = asked or default_range(spec, shape[1:])
-    _check_range(spec, dtype, low, high)
+    if values.asked is None and known is not None and known.around is not None:
+        middle, distance = known.around
+        return _as_type(_spread(shape, random, middle - distance, middle + distance), dtype)
+    low, high = values.asked or default_range(spec, shape[1:])
+    # A table of one row has a range of one value.
+    if known is None or known.between != (low, high):
+        _check_range(spec, dtype, low, high)
     if dtype.kind == "c":
         return np.asarray(_spread(shape, random, low, high) + 1j * _spread(shape, random, low, high), dtype=dtype)
-    if dtype.kind in "iu":
+    if dtype.kind in "iu" or (known is not None and known.whole):
         # Each integer gets an equal share of the field, which is even in distribution.
-        steps = int(high) - int(low) + 1
+        steps = math.floor(high) - math.ceil(low) + 1
         rows = np.minimum((_even(shape, random) * steps).astype(np.int64), steps - 1)
-        return np.asarray(rows + int(low)).astype(dtype)
+        return np.asarray(rows + math.ceil(low)).astype(dtype)
+    return _as_type(_spread(shape, random, low, high), dtype)
+
+
+def _as_type(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
     # Numbers that float32 holds, too: a target that has nothing wider can then be asked the same.
-    return _spread(shape, random, low, high).astype(np.float32).astype(dtype)
+    return values.astype(np.float32).astype(dtype)
 
 
-def _spread(shape: tuple[int, ...], random: np.random.Generator, low: float, high: float) -> NDArray[np.float64]:
+def _drawn(
+    shape: tuple[int, ...], random: np.random.Generator, keys: Sequence[Key], strangers: Sequence[Key], dtype: Any
+) -> NDArray[Any]:
+    every = np.array([*keys, *strangers], dtype=dtype)
+    picked = np.minimum((_even(shape, random) * len(keys)).astype(np.int64), len(keys) - 1)
+    if strangers:
+        others = len(keys) + random.integers(len(strangers), size=shape)
+        picked = np.where(random.random(shape) < _SHARE_OF_STRANGERS, others, picked)
+    return np.asarray(every[picked])
+
+
+def _spread(
+    shape: tuple[int, ...],
+    random: np.random.Generator,
+    low: float | NDArray[np.float64],
+    high: float | NDArray[np.float64],
+) -> NDArray[np.float64]:
     return low + (high - low) * _field(shape, random)
 
 

@@ -9,7 +9,7 @@ from pipeline.core.errors import ModelFailed, UsageError
 from pipeline.core.signature import Signature, TensorSpec
 
 OPEN_SIZE = 32
-"""The size that an open dimension other than the batch gets in synthetic samples."""
+"""The size that an open dimension other than the batch gets in synthetic samples, where the model takes it."""
 
 _MANY = 64
 _FEW = 16
@@ -37,8 +37,10 @@ def fixed_batch(inputs: Sequence[TensorSpec]) -> int | None:
     return next(iter(firsts.values()), None)
 
 
-def sample_shapes(inputs: Sequence[TensorSpec], asked: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]:
-    """The shape of one sample of each input: what was asked for it, else 32 for each open dimension.
+def sample_shapes(
+    inputs: Sequence[TensorSpec], asked: Mapping[str, Sequence[int]], *, open_size: int = OPEN_SIZE
+) -> dict[str, tuple[int, ...]]:
+    """The shape of one sample of each input: what was asked for it, else `open_size` for each open dimension.
 
     Raises UsageError when the shape asked for is not one that the signature allows.
     """
@@ -55,7 +57,7 @@ def sample_shapes(inputs: Sequence[TensorSpec], asked: Mapping[str, Sequence[int
                 )
             shapes[spec.name] = sizes
         else:
-            shapes[spec.name] = tuple(OPEN_SIZE if size is None else size for size in own)
+            shapes[spec.name] = tuple(open_size if size is None else size for size in own)
     return shapes
 
 

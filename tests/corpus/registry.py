@@ -34,6 +34,7 @@ def hand_made() -> tuple[CorpusModel, ...]:
         recurrent,
         shapes,
         structure,
+        without_samples,
     )
 
     modules = (
@@ -46,5 +47,6 @@ def hand_made() -> tuple[CorpusModel, ...]:
         preprocessing,
         mathematics,
         old_formats,
+        without_samples,
     )
     return tuple(model for module in modules for model in module.MODELS)

@@ -114,7 +114,7 @@ def _job(name: str, chosen: Chosen, folder: Path, shared: Standing) -> Job:
     written = _written(name, folder / "models", shared)
     asked = Asked(
         name=name,
-        samples=Path(written.samples),
+        samples=None if written.samples is None else Path(written.samples),
         count=ASKED,
         signature=written.signature,
         trust=written.trust,

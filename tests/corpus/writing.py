@@ -14,10 +14,10 @@ SEED = 0
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
-    """A model on disk, and how it is to be adopted."""
+    """A model on disk, and how it is to be adopted; without `samples` these are made up."""
 
     model: str
-    samples: str
+    samples: str | None
     signature: str | None = None
     trust: bool = False
     custom_objects: tuple[str, ...] = ()
@@ -35,12 +35,14 @@ def write_model(name: str, folder: Path) -> Written:
     keras.backend.clear_session()
     keras.utils.set_random_seed(SEED)
     place = model.write(folder)
-    samples = folder / "samples.npz"
-    arrays = {key: _plain(array) for key, array in model.samples(np.random.default_rng(SEED)).items()}
-    np.savez(samples, **arrays)  # type: ignore[arg-type]  # no input is called allow_pickle
+    samples = None
+    if model.samples is not None:
+        samples = folder / "samples.npz"
+        arrays = {key: _plain(array) for key, array in model.samples(np.random.default_rng(SEED)).items()}
+        np.savez(samples, **arrays)  # type: ignore[arg-type]  # no input is called allow_pickle
     return Written(
         model=str(place),
-        samples=str(samples),
+        samples=None if samples is None else str(samples),
         signature=model.signature,
         trust=model.trust,
         custom_objects=() if model.code is None else _classes_of(model.code),

@@ -46,6 +46,33 @@ def two_arguments():
     return model
 
 
+def tokens():
+    """The text model of most tutorials: Keras's inputs are float32, and it makes integers of them."""
+    pooled = [layers.Embedding(1000, 4), layers.GlobalAveragePooling1D(), layers.Dense(1, activation="sigmoid")]
+    return keras.Sequential([keras.Input((20,), name="ids"), *pooled])
+
+
+def tabular():
+    """Tables without room for the unknown, bins, a normalization, and numbers of one row each in two tables."""
+    city, year = keras.Input((1,), dtype="string", name="city"), keras.Input((1,), name="year")
+    age, income = keras.Input((1,), name="age"), keras.Input((2,), name="income")
+    kind = keras.Input((1,), name="kind")
+    parts = [
+        layers.StringLookup(vocabulary=["Rome", "Bern"], num_oov_indices=0, output_mode="one_hot")(city),
+        layers.IntegerLookup(vocabulary=[1990, 2005], num_oov_indices=0, output_mode="one_hot")(year),
+        layers.Discretization(bin_boundaries=[18.0, 30.0, 65.0], output_mode="one_hot")(age),
+        layers.Normalization(mean=[5e4, 0.2], variance=[81e6, 0.01])(income),
+        layers.CategoryEncoding(4, output_mode="one_hot")(kind),
+    ]
+    return keras.Model([city, year, age, income, kind], layers.Dense(2)(layers.Concatenate()(parts)))
+
+
+def unpadded():
+    x = keras.Input((None, 2), name="x")
+    y = layers.Conv1D(4, 50, strides=5, activation="relu")(x)
+    return keras.Model(x, layers.Dense(2)(layers.GlobalAveragePooling1D()(layers.Conv1D(4, 5)(y))))
+
+
 def fixed():
     pixels = keras.Input(batch_shape=(4, 6), name="pixels")
     return keras.Model(pixels, layers.Dense(3, name="scores")(pixels))

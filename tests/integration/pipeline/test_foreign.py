@@ -84,6 +84,55 @@ def test_names_that_no_signature_can_have_are_changed_and_said(tmp_path: Path) -
     assert load_golden(tmp_path / GOLDEN_FILE).inputs["words_2"].max() == 19
 
 
+def _taken_as_both(source: str, into: Path) -> list[Facts]:
+    """The Keras model, and the SavedModel that was made of it, which says less of itself."""
+    first = taken(source, into / "keras")
+    return [first, taken(str(into / "keras" / "saved_model"), into / "saved_model", name="other")]
+
+
+def test_floats_that_the_model_makes_indices_of_are_indices(tmp_path: Path) -> None:
+    """Of -1 to 1 each is word 0 or the last: every comparison of a text model would have been of one word."""
+    for facts in _taken_as_both("builders.py:tokens", tmp_path):
+        assert "ids [20] whole numbers 0 to 999 (the rows of a table of 1000); seed" in facts["samples"]
+    for kind in ("keras", "saved_model"):
+        ids = load_golden(tmp_path / kind / GOLDEN_FILE).inputs["ids"]
+        assert ids.dtype == np.float32
+        assert len(np.unique(ids)) > 500
+
+
+def test_a_model_that_takes_only_its_vocabulary_is_taken_in_without_samples(tmp_path: Path) -> None:
+    """Its layers refuse all else: it could not be adopted without samples."""
+    for facts in _taken_as_both("builders.py:tabular", tmp_path):
+        said = facts["samples"]
+        assert "city [1] keys of a lookup table of 2 only" in said
+        assert "year [1] keys of a lookup table of 2 only" in said
+        assert "age [1] 0 to 88.5 (bins from 18 to 65)" in said
+        assert "kind [1] whole numbers 0 to 3 (" in said
+        assert facts["notes"] == []
+    for kind in ("keras", "saved_model"):
+        inputs = load_golden(tmp_path / kind / GOLDEN_FILE).inputs
+        assert set(inputs["city"].ravel()) == {b"Rome", b"Bern"}
+        assert set(inputs["year"].ravel()) == {1990, 2005}
+        assert inputs["income"][:, 0].min() > 30_000
+        assert np.ptp(inputs["income"][:, 1]) < 0.41
+
+
+def test_a_length_that_convolutions_leave_something_of_is_found(tmp_path: Path) -> None:
+    for facts in _taken_as_both("builders.py:unpadded", tmp_path):
+        assert "x [128, 2] -1 to 1; seed 0; open dimensions became 128" in facts["samples"]
+
+
+def test_operations_that_cannot_be_looked_at_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a text model would be asked one word, as before, and nobody would know why."""
+
+    def broken(function: object) -> None:
+        raise ValueError(f"cannot inline {type(function).__name__}")
+
+    monkeypatch.setattr("export.known_inputs.known_values", broken)
+    (note,) = taken("builders.py:tokens", tmp_path)["notes"]
+    assert "ValueError: cannot inline ConcreteFunction): values were made up from their types alone" in note
+
+
 def test_a_subclassed_model_is_asked_as_it_was_built(tmp_path: Path) -> None:
     facts = taken("builders.py:subclassed", tmp_path)
     assert [(one["name"], one["shape"]) for one in facts["signature"]["inputs"]] == [("x", [None, 5])]

@@ -99,3 +99,25 @@ def test_a_calm_range_is_not_left_for_a_wild_one() -> None:
     found = chosen(USUAL, ["x"], model(lambda x: 1 + x / 100), calm=up_to(1))
     assert found.ranges == USUAL
     assert "no more in other usual ranges; -128 to 127, -10 to 10, 0 to 255 passed over" in found.why
+
+
+def test_a_usual_range_that_the_model_refuses_is_left_for_one_that_it_takes() -> None:
+    """A model that asserts that its inputs are pixels could not be adopted at all without samples."""
+
+    def answers(x: np.ndarray[tuple[int], np.dtype[np.float64]]) -> object:
+        if x.min() < 0:
+            raise ValueError("negative")
+        return 1 + x * 0
+
+    found = chosen(USUAL, ["x"], model(answers), calm=always)
+    assert found.ranges == {"x": (0.0, 1.0)}
+    assert found.why == "this range was chosen because the model refuses -1 to 1"
+
+
+def test_where_all_ranges_are_refused_the_usual_one_stays_and_it_is_said() -> None:
+    def refusing(ranges: Mapping[str, Range]) -> Tensors:
+        raise ValueError(f"not {ranges}")
+
+    found = chosen(USUAL, ["x"], refusing, calm=always)
+    assert found.ranges == USUAL
+    assert found.why == "the model refuses this range, and other usual ones, too"

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.core.errors import ModelFailed, UsageError
+from pipeline.core.known_values import KnownValues
 from pipeline.core.signature import TensorSpec
 from pipeline.samples.synthetic import synthetic_samples
 from pipeline.samples.wanted import default_count, fixed_batch, sample_shapes, whole_batches
@@ -44,7 +45,12 @@ def test_many_texts_are_a_word_of_the_vocabulary() -> None:
     """A StringLookup would know none of them, and all targets would agree on what they answer to the unknown."""
     city = spec("string", 1)
     made_up = synthetic_samples(
-        [city], shapes={"x": (1,)}, count=100, seed=0, ranges={}, words=["Biscoe", "Dream", "Torgersen"]
+        [city],
+        shapes={"x": (1,)},
+        count=100,
+        seed=0,
+        ranges={},
+        known={"x": KnownValues(words=[b"Biscoe", b"Dream", b"Torgersen"], why="")},
     )["x"].ravel()
     known = sum(text in {b"Biscoe", b"Dream", b"Torgersen"} for text in made_up)
     assert 15 < known < 80
