@@ -25,9 +25,9 @@ class CorpusModel:
     """One row of the corpus.
 
     `write` puts the model into an empty folder, as somebody else would have saved it, and returns its path; seeds are
-    set before. `samples` gives what every target is asked; without it that is made up. `code` is the module whose classes the file needs, `beside`
-    are .tflite files that others made of the same model. `after` are layers: the part of the model behind them is
-    adopted. What it cannot do stands in `limits.py`.
+    set before. `samples` gives what every target is asked; without it that is made up. `code` is the module whose
+    classes the file needs, `beside` are .tflite files that others made of the same model. `after` are layers: the part
+    of the model behind them is adopted. What it cannot do stands in `limits.py`.
     """
 
     name: str
