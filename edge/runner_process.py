@@ -21,6 +21,10 @@ _END_WITHIN_SECONDS = 2.0
 _CAUSES = {
     -signal.SIGILL: "SIGILL means that this CPU lacks instructions which the runtime was built for",
     -signal.SIGKILL: "SIGKILL is mostly the system's answer to a lack of memory",
+    -signal.SIGABRT: (
+        "SIGABRT is a check inside the runtime; of an integer file mostly a sum far smaller than what is added up: "
+        "`tripoint tune` tries which layers to name under keep_float in tripoint.toml, and float16 has no such check"
+    ),
     -signal.SIGSEGV: "SIGSEGV in a runtime is mostly a damaged file: make the artifact again",
     -signal.SIGBUS: "SIGBUS in a runtime is mostly a damaged file: make the artifact again",
     255: "255 is ssh's own: try the same command by hand, without a password prompt",

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from export.affine_levels import affine_levels, levels_of
 from export.graph_to_round import GraphToRound
 from export.lowering.in_float32 import COMPUTED_IN
+from export.masks_to_round import masking
 from export.op_bounds import PRODUCTS, ROUNDOFF, channel_axes, half_roundings, products, roundings, walk
 
 Weight = NDArray[np.float64]
@@ -51,19 +52,37 @@ def with_weights(
     if activation_bits is not None:
         for node, _ in read:
             _quantize_data(changed.graph, node, activation_bits)
-    for node in [node for node in changed.graph.node if everything and node.op in _READ_QUANTIZED]:
-        _quantize_data(changed.graph, node, activation_bits or 8)
     if everything:
-        maker_of = changed.makers()
-        for node in [node for node in changed.graph.node if _is_arithmetic(node, maker_of)]:
-            for at, source in enumerate(node.input):
-                if source.startswith("^"):
-                    continue
-                node.input[at] = _quantized(changed.graph, source, f"{node.name}/{at}", activation_bits or 8)
-    for node in [node for node in changed.graph.node if everything and node.op in _FIXED_RANGES]:
-        if activation_bits == 8:
-            _quantize_in_fixed_steps(changed.graph, node)
+        _quantize_everything(changed, activation_bits or 8)
     return changed
+
+
+def _quantize_everything(graph: GraphToRound, bits: int) -> None:
+    """Quantize what operations beside products read, and what has fixed steps."""
+    in_float = _leave_masks_in_float(graph, bits)
+    for node in [node for node in graph.graph.node if node.op in _READ_QUANTIZED and node.name not in in_float]:
+        _quantize_data(graph.graph, node, bits)
+    maker_of = graph.makers()
+    for node in [node for node in graph.graph.node if _is_arithmetic(node, maker_of) and node.name not in in_float]:
+        for at, source in enumerate(node.input):
+            if not source.startswith("^"):
+                node.input[at] = _quantized(graph.graph, source, f"{node.name}/{at}", bits)
+    for node in [node for node in graph.graph.node if node.op in _FIXED_RANGES and bits == 8]:
+        _quantize_in_fixed_steps(graph.graph, node)
+
+
+def _leave_masks_in_float(graph: GraphToRound, bits: int) -> set[str]:
+    """Quantize the scores before their masks instead of after: the names of what then reads floats.
+
+    Not in int16x8, whose quantizer leaves nothing in float.
+    """
+    if bits != 8:
+        return set()
+    found = {node.name: (node, near) for node, near in masking(graph.graph, graph.makers())}
+    for node, near in found.values():
+        for at in near:
+            node.input[at] = _quantized(graph.graph, node.input[at], f"{node.name}/{at}/scores", bits)
+    return set(found)
 
 
 def with_constants(graph: GraphToRound, rounded: Rounded) -> GraphToRound:

@@ -11,13 +11,13 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from export.tflite_loops import loops_read, without_last_outputs
+from export.tflite_loops import all_noted, without_last_outputs
 
 # Below this a constant that is there twice is not worth taking the file apart for.
 _WORTH_BYTES = 1024
 
 
-def tflite_converter(saved_model: Path, signature_name: str) -> Any:
+def tflite_converter(saved_model: Path, signature_name: str, *, lowering: bool = True) -> Any:
     """What `tf.lite.TFLiteConverter.from_saved_model` gives for one signature; `convert()` returns the same model."""
     from tensorflow.core.protobuf import saved_model_pb2
     from tensorflow.lite.python import lite
@@ -32,7 +32,7 @@ def tflite_converter(saved_model: Path, signature_name: str) -> Any:
         def _optimize_tflite_model(self, model: bytes, *args: Any, **kwargs: Any) -> bytes:
             # Read there for one thing only: whether to take the file apart.
             self._experimental_use_buffer_offset = True
-            read, further = loops_read(model) if self._experimental_calibrate_only else (model, 0)
+            read, further = all_noted(model, overwritten=lowering) if self._experimental_calibrate_only else (model, 0)
             optimized: bytes = super()._optimize_tflite_model(read, *args, **kwargs)
             optimized = without_last_outputs(optimized, further)
             return deduplicate_readonly_buffers(optimized) if _holds_twice(optimized) else optimized

@@ -75,7 +75,7 @@ def tflite_from_saved_model(
 
     def attempt(folder: Path, refused: frozenset[str], rows: int) -> tuple[bytes, tuple[Used, ...]]:
         with lowered(folder, scratch=into.parent, target=Format.TFLITE, lowering=lowering, refused=refused) as source:
-            converter = tflite_converter(source.folder, signature.name)
+            converter = tflite_converter(source.folder, signature.name, lowering=lowering)
             _set_precision(tf, converter, precision, partial(_calibration, signature.name, representative, rows))
             converter._experimental_calibrate_only = selective  # noqa: SLF001  # no other way to quantize selectively
             with warnings.catch_warnings():
@@ -84,9 +84,15 @@ def tflite_from_saved_model(
                 content = converter.convert()
                 if not selective:
                     return content, source.used
-                whole = mended(content) if lowering else Mended(content=content, in_float=(), apart=())
+                whole = (
+                    mended(content) if lowering else Mended(content=content, in_float=(), masked=(), apart=(), wider=())
+                )
                 content = quantized_but(
-                    whole.content, keep_float, precision=precision, label=label, operations=whole.in_float
+                    whole.content,
+                    keep_float,
+                    precision=precision,
+                    label=label,
+                    operations=(*whole.in_float, *whole.masked),
                 )
             return content, (*source.used, *_mends(whole))
 
@@ -148,9 +154,14 @@ def _has_loop(function: Any) -> bool:
 
 
 def _mends(whole: Mended) -> Iterator[Used]:
-    for nodes, becomes in ((whole.in_float, "float32"), (whole.apart, "one with a range of its own")):
+    wrong = "an operation that TFLite's int8 gets wrong"
+    for nodes, what, becomes in (
+        (whole.in_float, wrong, "float32"),
+        (whole.apart, wrong, "one with a range of its own"),
+        (whole.masked, "a mask over attention's scores", "float32"),
+        (whole.wider, "a result smaller than a step of what it is made of", "one of as wide a range as such a step"),
+    ):
         if nodes:
-            what = "an operation that TFLite's int8 gets wrong"
             yield Used(lowering="integer_faults", operation=what, becomes=becomes, nodes=tuple(sorted(nodes)))
 
 

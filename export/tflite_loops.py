@@ -1,8 +1,12 @@
-"""Loops in a TFLite file that is about to be calibrated: all that a loop gives has to be read, or the process ends.
+"""What becomes an output while a TFLite file is calibrated, so that its values are there to be noted.
 
-TFLite's calibration notes the values of every float tensor that an operation makes. What a WHILE makes for nobody has
-no memory (TensorFlow 2.21), and reading there is a SIGSEGV, in `MinMax::Update`. Every recurrent layer has such
-results: the last state, the inputs that were handed round. So they become outputs while the model is calibrated.
+*Loops.* TFLite's calibration notes the values of every float tensor that an operation makes. What a WHILE makes for
+nobody has no memory (TensorFlow 2.21), and reading there is a SIGSEGV, in `MinMax::Update`. Every recurrent layer has
+such results: the last state, the inputs that were handed round.
+
+*Sums, differences and products.* They write into the memory of what they read where nothing else reads it, and reshapes
+share it. The values of that are noted afterwards, too: of `(1 - mask) * -1e9` the difference was noted to reach down to
+-1e9, and of scores the mask that is added to them. An output's memory is never given away.
 """
 
 from __future__ import annotations
@@ -11,15 +15,19 @@ from typing import Any
 
 from export.tflite_edited import edited, holds
 
+_IN_PLACE = frozenset(("ADD", "SUB", "MUL", "DIV", "RESHAPE", "SQUEEZE", "EXPAND_DIMS"))
 
-def loops_read(content: bytes) -> tuple[bytes, int]:
-    """The file with whatever its loops make for nobody as further outputs, and how many these are.
+
+def all_noted(content: bytes, *, overwritten: bool = True) -> tuple[bytes, int]:
+    """The file with what loops make for nobody, and what may be overwritten, as further outputs; how many these are.
 
     Raises ValueError for such a loop within another or within a branch, where outputs cannot be added.
     """
     from tensorflow.lite.python import schema_py_generated as schema
 
-    if not holds(content, schema.BuiltinOperator.WHILE):
+    if not any(
+        holds(content, getattr(schema.BuiltinOperator, kind)) for kind in ("WHILE", *(_IN_PLACE if overwritten else ()))
+    ):
         return content, 0
     added = 0
 
@@ -30,9 +38,9 @@ def loops_read(content: bytes) -> tuple[bytes, int]:
             raise ValueError(
                 "a loop within a loop or branch makes what nobody reads, which ends TFLite's quantizer with SIGSEGV"
             )
-        unread = _unread(model, main)
-        main.outputs = [*main.outputs, *unread]
-        added = len(unread)
+        further = [*_unread(model, main), *(_overwritten(model, main) if overwritten else ())]
+        main.outputs = [*main.outputs, *further]
+        added = len(further)
 
     return edited(content, read), added
 
@@ -58,4 +66,23 @@ def _unread(model: Any, graph: Any) -> list[int]:
         if model.operatorCodes[operation.opcodeIndex].builtinCode == schema.BuiltinOperator.WHILE
         for index in operation.outputs
         if index not in read
+    ]
+
+
+def _overwritten(model: Any, graph: Any) -> list[int]:
+    """The computed floats that an operation may write over, as indices of tensors."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    in_place = {getattr(schema.BuiltinOperator, kind) for kind in _IN_PLACE}
+    computed = {int(index) for operation in graph.operators for index in operation.outputs}
+    read = {
+        int(index)
+        for operation in graph.operators
+        if model.operatorCodes[operation.opcodeIndex].builtinCode in in_place
+        for index in operation.inputs
+    }
+    return [
+        index
+        for index in sorted(read & computed - {int(index) for index in graph.outputs})
+        if graph.tensors[index].type == schema.TensorType.FLOAT32
     ]

@@ -16,7 +16,7 @@ from export.lowered_saved_model import lowered
 from export.one_sample import ONE_SAMPLE
 from export.tflite_from_saved_model import tflite_from_saved_model
 from export.tflite_kept_float import SELECTIVE_PRECISIONS
-from export.tflite_loops import loops_read, without_last_outputs
+from export.tflite_loops import all_noted, without_last_outputs
 from export.tflite_signature import signature_of_tflite
 from pipeline.core.artifact import TFLITE_PRECISIONS, Artifact, Format, Precision
 from pipeline.core.errors import ConversionFailed
@@ -354,7 +354,7 @@ def test_a_loop_within_a_loop_is_refused_before_it_ends_the_process() -> None:
     for graph, operations in zip(graphs, ([], [operation]), strict=True):
         graph.tensors, graph.inputs, graph.outputs, graph.operators = [], [0], [0], operations
     with pytest.raises(ValueError, match="loop within a loop"):
-        loops_read(_packed(graphs, schema))
+        all_noted(_packed(graphs, schema))
 
 
 def test_only_what_nobody_reads_of_a_loop_becomes_an_output() -> None:
@@ -365,7 +365,7 @@ def test_only_what_nobody_reads_of_a_loop_becomes_an_output() -> None:
     operation.opcodeIndex, operation.inputs, operation.outputs = 0, [0], [1, 2, 3]
     graph = schema.SubGraphT()
     graph.tensors, graph.inputs, graph.outputs, graph.operators = [], [0], [2], [operation]
-    read, further = loops_read(_packed([graph], schema))
+    read, further = all_noted(_packed([graph], schema))
     assert list(schema.Model.GetRootAs(read, 0).Subgraphs(0).OutputsAsNumpy()) == [2, 1, 3]
     assert list(schema.Model.GetRootAs(without_last_outputs(read, further), 0).Subgraphs(0).OutputsAsNumpy()) == [2]
 

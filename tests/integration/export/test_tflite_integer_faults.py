@@ -14,10 +14,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.lite.python import schema_py_generated as schema
 
-from edge.runtime import EdgeProcess
+from edge.runtime import EdgeProcess, LibraryName
 from export.tflite_from_saved_model import tflite_from_saved_model
 from export.tflite_integer_faults import Mended, mended
 from pipeline.core.artifact import Format, Precision
+from pipeline.core.errors import TargetFailed
 from tests.integration.exported import Exported, artifact, export
 
 _RIGHT_DB = 20
@@ -54,12 +55,64 @@ def _reversed(x: Any) -> Any:
     return keras.layers.Dense(3)(keras.layers.Concatenate()([keras.ops.flip(narrow, axis=-1), wide, x]))
 
 
-@pytest.mark.parametrize("build", [_far_threshold, _near_threshold, _clipped_beside, _chosen_beside, _reversed])
+def _attended(x: Any, masked: Callable[[Any, Any], Any]) -> Any:
+    """Each value as a mean of those up to it, weighted by hand-made scores."""
+    up_to = keras.ops.tril(keras.ops.ones((6, 6)))
+    scores = masked(2 * x[:, :, None] * x[:, None, :], up_to)
+    return keras.ops.sum(keras.ops.softmax(scores, axis=-1) * x[:, None, :], axis=-1)
+
+
+def _chosen_scores(x: Any) -> Any:
+    return _attended(x, lambda scores, up_to: keras.ops.where(up_to > 0, scores, -1e9))
+
+
+def _summed_scores(x: Any) -> Any:
+    return _attended(x, lambda scores, up_to: scores + (1 - up_to) * -1e9)
+
+
+def _computed_mask(x: Any) -> Any:
+    """TFLite's calibration notes the mask for what it is computed from, in whose memory it is written."""
+    hidden = 1 - keras.ops.cast(x > 0, "float32")[:, None, :]
+    return _attended(x, lambda scores, _: scores + hidden * -1e9)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        *(_far_threshold, _near_threshold, _clipped_beside, _chosen_beside, _reversed),
+        *(_chosen_scores, _summed_scores, _computed_mask),
+    ],
+)
 def test_integers_answer_what_the_model_does(build: Callable[[Any], Any], tmp_path: Path) -> None:
     """A user would ship a file that takes the wrong branch, or clips what goes past a clip."""
     exported, x = _exported(build, tmp_path)
     assert _decibels(exported, x, tmp_path, lowering=False) < _WRONG_DB, "TFLite mended it: take the way round out"
     assert _decibels(exported, x, tmp_path, lowering=True) > _RIGHT_DB
+
+
+def test_a_normalization_over_one_channel_does_not_end_the_runtimes(tmp_path: Path) -> None:
+    """Keras's own example of a transformer for time series ended both runtimes with SIGABRT."""
+
+    def build(x: Any) -> Any:
+        column = keras.layers.Reshape((6, 1))(x)
+        return keras.layers.Flatten()(column + keras.layers.LayerNormalization(epsilon=1e-6)(column))
+
+    exported, x = _exported(build, tmp_path)
+    with pytest.raises(TargetFailed, match="SIGABRT"):
+        _decibels(exported, x, tmp_path, lowering=False)
+    assert _decibels(exported, x, tmp_path, lowering=True) > _RIGHT_DB
+
+
+def test_roots_and_logarithms_run_on_the_old_runtime(tmp_path: Path) -> None:
+    """A user could ship int8 to LiteRT only: tflite-runtime 2.14 does not load integer SQRT and LOG."""
+
+    def build(x: Any) -> Any:
+        return keras.ops.sqrt(keras.ops.abs(x) + 0.1) + keras.ops.log(keras.ops.abs(x) + 1.0)
+
+    exported, x = _exported(build, tmp_path)
+    with pytest.raises(TargetFailed, match=r"SQRT|LOG"):
+        _decibels(exported, x, tmp_path, lowering=False, library="tflite-runtime")
+    assert _decibels(exported, x, tmp_path, lowering=True, library="tflite-runtime") > _RIGHT_DB
 
 
 def test_a_loop_over_the_samples_learns_what_it_carries_on(tmp_path: Path) -> None:
@@ -80,7 +133,7 @@ def test_what_sets_a_variable_and_a_branch_that_is_a_constant_are_no_faults() ->
     builder = flatbuffers.Builder(0)
     builder.Finish(model.Pack(builder), b"TFL3")
     content = bytes(builder.Output())
-    assert mended(content) == Mended(content=content, in_float=(), apart=())
+    assert mended(content) == Mended(content=content, in_float=(), masked=(), apart=(), wider=())
 
 
 def _exported(build: Callable[[Any], Any], folder: Path) -> tuple[Exported, NDArray[np.float32]]:
@@ -91,8 +144,15 @@ def _exported(build: Callable[[Any], Any], folder: Path) -> tuple[Exported, NDAr
     return export(model, folder / "made", samples={"x": x}, answers={"y": model.predict(x, verbose=0)}), x
 
 
-def _decibels(exported: Exported, x: NDArray[np.float32], folder: Path, *, lowering: bool) -> float:
-    """Signal to noise of LiteRT's answers in batches of seven."""
+def _decibels(
+    exported: Exported,
+    x: NDArray[np.float32],
+    folder: Path,
+    *,
+    lowering: bool,
+    library: LibraryName = "litert",
+) -> float:
+    """Signal to noise of the runtime's answers in batches of seven."""
     file, source = folder / f"{lowering}.tflite", exported.saved_model
     tflite_from_saved_model(
         source.path,
@@ -104,7 +164,7 @@ def _decibels(exported: Exported, x: NDArray[np.float32], folder: Path, *, lower
     )
     made = artifact("made", Format.TFLITE, Precision.INT8, file, source.signature)
     (scratch := folder / f"edge-{lowering}").mkdir()
-    with EdgeProcess(library="litert").boot(scratch) as session, session.load(made, "") as runner:
+    with EdgeProcess(library=library).boot(scratch) as session, session.load(made, "") as runner:
         got = runner.run({"x": x}, batch_size=7).outputs["y"]
     want = exported.answers["y"]
     return float(10 * np.log10(np.square(want).sum() / np.square(got - want).sum()))
