@@ -26,6 +26,7 @@ from export.tfjs_graph import TfjsGraph, UnsupportedOperations, optimized_graph,
 from export.tfjs_hard_swish import take_hard_swish_apart
 from export.tfjs_one_hot import count_one_hot
 from export.tfjs_signature import named_after, signature_of_tfjs
+from export.tfjs_tables import only_tables_read_by
 from export.tfjs_weights import read_weights, write_weights
 from pipeline.core.artifact import TFJS_PRECISIONS, Format, Precision
 from pipeline.core.errors import ConversionFailed
@@ -154,9 +155,11 @@ def _empty(constant: Any) -> None:
 def _by_the_converter(folder: Path, scratch: Path, signature_name: str) -> _Model:
     # Of an operation that it lacks, the converter itself says no more here than that some node is not in the graph.
     optimized_graph(folder, signature_name)
-    graph_model_converter().convert_tf_saved_model(
-        str(folder), str(scratch), signature_def=signature_name, saved_model_tags="serve"
-    )
+    converter = graph_model_converter()
+    with only_tables_read_by(signature_name, converter):
+        converter.convert_tf_saved_model(
+            str(folder), str(scratch), signature_def=signature_name, saved_model_tags="serve"
+        )
     model = json.loads((scratch / MODEL_FILE).read_text())
     model["signature"] = named_after(folder, signature_name, model["signature"])
     return model, read_weights(scratch, model["weightsManifest"])

@@ -120,8 +120,6 @@ def _settled(
     first = _Recipe(
         model=model, seed=seed, shapes=usual, ranges=_usual_ranges(model, ranges, known, usual), known=known
     )
-    # Ranges that somebody asked for are refused before anything is tried, if they cannot be.
-    first.samples(1)
     recipe = _with_small_integers(_with_sizes(first, shapes), ranges)
     recipe = _with_strangers(recipe)
     open_to = [

@@ -94,6 +94,12 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
     "categories": {
         "edge/* *": r"'tf\.LookupTableFindV2' op is neither",
     },
+    "unasked-table": {
+        "edge/* *": r"'tf\.LookupTableFindV2' op is neither",
+    },
+    "unasked-lengths": {
+        "edge/tflite-runtime int8": r"Div only supports",
+    },
     "string-input": {
         "edge/* *": r"'tf\.StringToHashBucketFast' op is neither",
     },

@@ -126,6 +126,23 @@ def test_an_operation_that_tfjs_lacks_is_named(tmp_path: Path) -> None:
     assert list((tmp_path / "js").iterdir()) == []
 
 
+def test_a_lookup_layer_that_was_adapted_to_data_converts(tmp_path: Path) -> None:
+    """It keeps the table that it counted in, which no input leads to: no model with it reached the browser."""
+    import keras
+    import numpy as np
+
+    lookup = keras.layers.StringLookup(output_mode="one_hot")
+    lookup.adapt(np.array(["Rome", "Bern", "Rome"]))
+    city = keras.Input((1,), dtype="string", name="city")
+    exported = export(
+        keras.Model(city, keras.layers.Dense(2)(lookup(city))),
+        tmp_path / "cities",
+        samples={"city": np.array([[b"Rome"], [b"Bern"]], dtype=object)},
+        answers={"y": np.zeros((2, 2))},
+    )
+    assert len(converted(exported, tmp_path / "js", Precision.FLOAT32)["initializerSignature"]["outputs"]) == 1
+
+
 def test_a_precision_of_the_edge_is_refused(small: Exported, tmp_path: Path) -> None:
     """The converter would write float32, and the report call it int8."""
     with pytest.raises(
