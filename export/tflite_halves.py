@@ -28,7 +28,7 @@ def _widen(model: Any) -> None:
     left: set[int] = set()
     for position, graph in enumerate(model.subgraphs):
         folded = _only_read_by_folding(model, graph) if position == 0 else set()
-        kept = []
+        kept, widened = [], set()
         for operation in graph.operators:
             if model.operatorCodes[operation.opcodeIndex].builtinCode != schema.BuiltinOperator.DEQUANTIZE:
                 kept.append(operation)
@@ -40,9 +40,12 @@ def _widen(model: Any) -> None:
                 continue
             wide = np.asarray(data, np.uint8).view(np.float16).astype(np.float32)
             graph.tensors[result].buffer = _added(model, wide)
-            left.add(narrow.buffer)
-            narrow.buffer = 0
+            widened.add(int(operation.inputs[0]))
         graph.operators = kept
+        # What a product reads as well, as a weight that two layers share, is still asked for.
+        for index in widened - {int(index) for operation in kept for index in operation.inputs}:
+            left.add(graph.tensors[index].buffer)
+            graph.tensors[index].buffer = 0
     for buffer in left - {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}:
         model.buffers[buffer].data = None
 

@@ -72,22 +72,16 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
     "normalizations": {
         "browser/* uint8": _DIFFERS,
     },
-    "attention": {
-        # Scores and the -1e9 of the causal mask share 256 steps, so that all scores are one; that much is predicted.
-        "edge/* int8": r"^y: the reference's answers hardly vary",
-    },
     "activations": {
-        "edge/tflite-runtime int8": r"builtin opcode 'LOG' version '2'",
         # Made of an exponential, whose step of 0.03 is scaled by 1.76.
-        "edge/litert int8": r"^selu: \d+ of 192 values differ; [^|]*$",
+        "edge/* int8": r"^selu: \d+ of 192 values differ; [^|]*$",
     },
     "tf-image": {
         "saved_model *": _VACUOUS,
         "server/* *": _VACUOUS,
         # One output hardly varies; in another, bilinear weights come out otherwise in the fifth digit.
         "edge/* float32": f"{_VACUOUS}|{_DIFFERS}",
-        "edge/tflite-runtime int8": r"Div only supports",
-        "edge/litert int8": _DIFFERS,
+        "edge/* int8": _DIFFERS,
         "browser/* float32": f"{_VACUOUS}|{_DIFFERS}",
         "browser/* float16": _VACUOUS,
     },
@@ -143,8 +137,8 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
         # Lgamma by Lanczos's approximation, whose coefficients halves round.
         "edge/* float32": r"gamma: SQNR 11.* dB",
         "edge/* float16": r"gamma: SQNR 4.* dB",
-        "edge/tflite-runtime int8": r"builtin opcode 'LOG'",
-        "edge/litert int8": r"DIV\) failed to invoke",
+        # Seen since quotients are computed in floats; which operation it is has not been looked for.
+        "edge/* int8": r"rounded: 2 of 96 values differ; .*\| gamma: \d+ of 96 values differ",
         "browser/wasm float32": r"gamma: SQNR 11.* dB",
         "browser/cpu float32": r"gamma: SQNR 11.* dB",
         "browser/wasm float16": r"gamma: SQNR 4.* dB",
@@ -177,9 +171,8 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
         "browser/cpu float16": r"NaN in .* values where the reference has none",
     },
     "nan-output": {
-        # Integers have no NaN.
-        "edge/tflite-runtime int8": r"builtin opcode 'LOG' version '2'",
-        "edge/litert int8": r"^log: no NaN in \d+ of 96 values where the reference has it",
+        # A quotient near a zero has a range whose step is more than others vary; that much is predicted.
+        "edge/* int8": r"^ratio: the reference's answers hardly vary",
     },
     "nan-input": {
         "adopt": r"NaN or infinite",

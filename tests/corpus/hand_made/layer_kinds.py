@@ -109,6 +109,28 @@ def _attention() -> keras.Model:
     return keras.Model([x, memory], {"y": layers.Add()([plain, additive]), "scores": scores})
 
 
+def _masked_attention() -> keras.Model:
+    """A causal mask, as layers with and without dropout write it, and one that is added by hand."""
+    x = keras.Input((6, 8), name="x")
+    wide = layers.Dense(8, kernel_initializer="orthogonal")(x)
+    chosen = layers.MultiHeadAttention(2, 4)(wide, wide, use_causal_mask=True)
+    dropped = layers.MultiHeadAttention(2, 4, dropout=0.1)(wide, wide, use_causal_mask=True)
+    hidden = 1 - keras.ops.cast(x[:, None, :, 0] > -1, "float32")
+    scores = keras.ops.matmul(wide, keras.ops.transpose(wide, (0, 2, 1))) + hidden * -1e9
+    summed = keras.ops.matmul(keras.ops.softmax(scores), wide)
+    means = {"chosen": chosen, "dropped": dropped, "summed": summed}
+    return keras.Model(x, {name: keras.ops.tanh(keras.ops.mean(each, axis=1)) for name, each in means.items()})
+
+
+def _one_channel() -> keras.Model:
+    """The block of Keras's example of a transformer for time series, whose normalization is over one channel."""
+    x = keras.Input((24, 1), name="x")
+    attended = layers.LayerNormalization(epsilon=1e-6)(layers.MultiHeadAttention(2, 8, dropout=0.2)(x, x)) + x
+    narrow = layers.Conv1D(1, 1)(layers.Conv1D(4, 1, activation="relu")(attended))
+    hidden = layers.LayerNormalization(epsilon=1e-6)(narrow) + attended
+    return keras.Model(x, {"y": layers.Dense(3)(layers.GlobalAveragePooling1D("channels_first")(hidden))})
+
+
 def _activations() -> keras.Model:
     x = keras.Input((12,), name="x")
     names = (
@@ -171,6 +193,8 @@ MODELS = (
     _entry("three-dimensions-up", "Conv3DTranspose", _three_dimensions_up, uniform((3, 3, 3, 2))),
     _entry("normalizations", "batch, layer, group, RMS and unit normalization", _norms, uniform((6, 6, 4))),
     _entry("attention", "attention of five kinds", _attention, uniform((5, 6), (7, 6), names=("x", "memory"))),
+    _entry("masked-attention", "masks of -1e9 and -2e38 over scores, in integers", _masked_attention, uniform((6, 8))),
+    _entry("one-channel", "a transformer's normalization of a single channel", _one_channel, uniform((24, 1))),
     _entry("activations", "19 activations", _activations, uniform((12,))),
     _entry("embeddings", "embeddings by 32-bit and 64-bit integers", _embedded, _words),
     _entry("tf-image", "tf.image: resizing, cropping, colours", _picture, uniform((8, 8, 3)), own=True),

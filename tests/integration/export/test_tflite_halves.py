@@ -62,3 +62,21 @@ def test_a_table_of_words_is_passed_by(tmp_path: Path) -> None:
     samples = {"word": np.array([[b"red"], [b"blue"]], object)}
     exported = export(model, tmp_path / "words", samples=samples, answers={"y": np.zeros((2, 1, 3), np.float32)})
     assert tflite(exported, tmp_path, Precision.FLOAT16).size_bytes > 0
+
+
+def test_a_constant_that_a_product_shares_with_others_is_kept_for_both(tmp_path: Path) -> None:
+    """Attention whose mask and dense layers had a constant in common ended with `Input tensor 15 lacks data`."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    x = keras.Input((6, 8), name="x")
+    wide = keras.layers.Dense(8)(x)
+    attended = [keras.layers.MultiHeadAttention(2, 4, dropout=d)(wide, wide, use_causal_mask=True) for d in (0.0, 0.1)]
+    model = keras.Model(x, attended[0] + attended[1])
+    samples = {"x": np.random.default_rng(1).uniform(-1, 1, (9, 6, 8)).astype(np.float32)}
+    answers = {"y": model.predict(samples["x"], verbose=0)}
+    made = tflite(export(model, tmp_path / "shared", samples=samples, answers=answers), tmp_path, Precision.FLOAT16)
+    (scratch := tmp_path / "edge").mkdir()
+    with EdgeProcess(library="litert").boot(scratch) as session, session.load(made, "") as runner:
+        got = runner.run(samples, batch_size=7).outputs["y"]
+    np.testing.assert_allclose(got, answers["y"], atol=1e-2)

@@ -107,7 +107,11 @@ def test_roots_and_logarithms_run_on_the_old_runtime(tmp_path: Path) -> None:
     """A user could ship int8 to LiteRT only: tflite-runtime 2.14 does not load integer SQRT and LOG."""
 
     def build(x: Any) -> Any:
-        return keras.ops.sqrt(keras.ops.abs(x) + 0.1) + keras.ops.log(keras.ops.abs(x) + 1.0)
+        return (
+            keras.ops.sqrt(keras.ops.abs(x) + 0.1)
+            + keras.ops.log(keras.ops.abs(x) + 1.0)
+            + x / (keras.ops.abs(x) + 1.0)
+        )
 
     exported, x = _exported(build, tmp_path)
     with pytest.raises(TargetFailed, match=r"SQRT|LOG"):
