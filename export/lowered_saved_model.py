@@ -15,6 +15,7 @@ from export.lowering.body import Body
 from export.lowering.every import LOWERINGS
 from export.lowering.in_float32 import BECOMES, DOUBLES, HALVES, NAME, compute_in_float32
 from export.lowering.lowering import Lowering, When
+from export.lowering.tables import constant_tables, empty_unread
 from export.simplified_saved_model import simplify
 from pipeline.core.artifact import Format
 
@@ -56,14 +57,17 @@ def lowered(
     used: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for meta_graph in content.meta_graphs:
         library = meta_graph.graph_def.library
+        tables = constant_tables(meta_graph) if lowering else {}
         if lowering:
             for kind, nodes in compute_in_float32(meta_graph, _narrowed(target, refused)).items():
                 used[NAME, f"arithmetic in {kind}", BECOMES] |= nodes
         for function in list(library.function):
             simplify(function)
             if lowering:
-                for done, operation, node in _lower(function, library, target, refused):
+                for done, operation, node in _lower(Body(function, library, tables), target, refused):
                     used[done.name, operation, done.becomes].add(node)
+        if target is Format.TFLITE:
+            empty_unread(meta_graph, tables)
     with _written(content, saved_model, scratch) as folder:
         yield Lowered(
             folder=folder,
@@ -124,8 +128,7 @@ def _narrowed(target: Format, refused: frozenset[str]) -> tuple[str, ...]:
     return (*HALVES, *DOUBLES) if wanted else HALVES
 
 
-def _lower(function: Any, library: Any, target: Format, refused: frozenset[str]) -> Iterator[tuple[Lowering, str, str]]:
-    body = Body(function, library)
+def _lower(body: Body, target: Format, refused: frozenset[str]) -> Iterator[tuple[Lowering, str, str]]:
     changed = False
     for lowering in LOWERINGS:
         when = lowering.when.get(target)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.lowering.places import input_types, output_places
+from export.lowering.tables import Tables
 
 # One size a dimension, None where it is not known; None for a tensor of unknown rank.
 Shape: TypeAlias = tuple[int | None, ...] | None
@@ -17,9 +18,10 @@ Shape: TypeAlias = tuple[int | None, ...] | None
 class Body:
     """One FunctionDef, changed in place. Its nodes name their inputs `node:argument:index`, or as an argument."""
 
-    def __init__(self, function: Any, library: Any) -> None:
+    def __init__(self, function: Any, library: Any, tables: Tables | None = None) -> None:
         self._function = function
         self._library = library
+        self._tables = tables or {}
         self._by_name = {node.name: node for node in function.node_def}
 
     def nodes(self) -> list[Any]:
@@ -45,6 +47,10 @@ class Body:
 
         node = self.maker(reference)
         return None if node is None or node.op != "Const" else np.asarray(tf.make_ndarray(node.attr["value"].tensor))
+
+    def table(self, reference: str) -> tuple[NDArray[Any], NDArray[Any]] | None:
+        """The keys and values of a table that the function is given, or None when no constants say what it holds."""
+        return self._tables.get((self._function.signature.name, reference))
 
     def maker(self, reference: str) -> Any | None:
         """The node that makes the tensor, Identity apart; None for an argument."""

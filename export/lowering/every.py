@@ -20,6 +20,7 @@ from export.lowering.gamma import GAMMA
 from export.lowering.grouped_convolution import GROUPED_CONVOLUTION
 from export.lowering.image_patches import IMAGE_PATCHES
 from export.lowering.inlining import INLINING
+from export.lowering.integer_lookup import INTEGER_LOOKUP
 from export.lowering.integer_matmul import INTEGER_MATMUL
 from export.lowering.lookup import LOOKUP
 from export.lowering.lowering import Lowering
@@ -46,6 +47,7 @@ LOWERINGS: tuple[Lowering, ...] = (
     ERFC,
     EINSUM,
     BUCKETIZE,
+    INTEGER_LOOKUP,
     LOOKUP,
     XLOGY,
     ROLL,

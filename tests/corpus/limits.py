@@ -85,12 +85,6 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
         "browser/* float32": f"{_VACUOUS}|{_DIFFERS}",
         "browser/* float16": _VACUOUS,
     },
-    "categories": {
-        "edge/* *": r"'tf\.LookupTableFindV2' op is neither",
-    },
-    "unasked-table": {
-        "edge/* *": r"'tf\.LookupTableFindV2' op is neither",
-    },
     "unasked-lengths": {
         "edge/tflite-runtime int8": r"Div only supports",
     },

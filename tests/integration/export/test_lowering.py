@@ -176,6 +176,23 @@ def _looked_up(x: Any) -> Any:
     return _tf().cast(_table().lookup(x), _tf().float32)
 
 
+def _integer_table() -> Any:
+    tf = _tf()
+    # Out of order, one that only int64 holds beside one that equals it in 32 bits, and five: no power of two.
+    known = tf.constant([7, -3, 2**40 + 1, 1, 0], tf.int64)
+    return tf.lookup.StaticHashTable(
+        tf.lookup.KeyValueTensorInitializer(known, tf.constant([5, 4, 3, 2, -6], tf.int64)), default_value=9
+    )
+
+
+def _integers_looked_up(x: Any, table: Any) -> Any:
+    tf = _tf()
+    wanted = tf.cast(x, tf.int64)
+    # 5 is looked up as 2^40 + 1.
+    far = tf.where(wanted > 4, tf.constant(2**40 + 1, tf.int64), wanted)
+    return tf.cast(table.lookup(far) * 10 + table.lookup(wanted - 3), tf.float32)
+
+
 def _looked_up_beside_others(x: Any) -> Any:
     tf = _tf()
     others = tf.nn.relu(1 - tf.abs(tf.fill([tf.shape(x)[0], 1], 0.5) - tf.range(3.0)))
@@ -288,6 +305,14 @@ CASES = [
         target=Format.TFJS,
         compute=lambda x: _tf().raw_ops.Bucketize(input=x, boundaries=[-0.5, 0.0, 0.7]),
         shape=(4,),
+    ),
+    Case(
+        lowering="integer_lookup",
+        target=Format.TFLITE,
+        compute=_integers_looked_up,
+        shape=(3, 2),
+        dtype="int32",
+        holds=_integer_table,
     ),
     Case(lowering="lookup", target=Format.TFJS, compute=_looked_up, shape=(3,), dtype="string"),
     Case(
