@@ -7,10 +7,12 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
 
 from pipeline.core.artifact import Artifact
 from pipeline.core.errors import TargetFailed
@@ -26,6 +28,8 @@ from web_demo.wire import decoded, encoded
 
 DIST = Path(__file__).resolve().parent / "dist"
 KERNELS_FILE = "kernels.json"
+_SLOWER_AT_MOST = 5
+"""How much longer a sample may take in a larger batch than in those before, until the page seems to hang."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +37,8 @@ class Browser:
     """Chromium or Chrome. `executable` None means the one that `find_browser` finds.
 
     `page_dist` is the built web app. `answer_within_seconds` bounds the time in which the page shows no progress at
-    all, not a whole run: the largest single batch must fit, and loading a model. Browsers that differ in `lane` only
-    run side by side.
+    all, not a whole run: loading a model must fit, and the first batch. Larger ones are given as long as the model's
+    pace so far lets them take. Browsers that differ in `lane` only run side by side.
     """
 
     executable: Path | None = None
@@ -148,7 +152,7 @@ class BrowserSession:
         return frozenset(json.loads(answer))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class BrowserRunner:
     """One TF.js artifact, loaded in the page."""
 
@@ -156,12 +160,20 @@ class BrowserRunner:
     signature: Signature
     channel: ParityChannel
     answer_within_seconds: float
+    _seconds_per_sample: float = field(default=0.0, init=False)
 
     def run(self, samples: Tensors, *, batch_size: int) -> Answers:
         """Answer all samples. The page cuts the batches, so a call's time has no share of the way there and back."""
+        largest = min(batch_size, sample_count(samples))
+        at_its_pace = _SLOWER_AT_MOST * largest * self._seconds_per_sample
         body = self.channel.ask(
             {"kind": "run", "batchSize": batch_size},
             inputs=encoded(samples, self.signature),
-            within_seconds=self.answer_within_seconds,
+            within_seconds=max(self.answer_within_seconds, at_its_pace),
         )
-        return decoded(body, self.signature, sample_count=sample_count(samples))
+        answers = decoded(body, self.signature, sample_count=sample_count(samples))
+        if len(answers.call_seconds):
+            # The median leaves out the first call, which compiles.
+            pace = float(np.median(answers.call_seconds)) / largest
+            self._seconds_per_sample = max(self._seconds_per_sample, pace)
+        return answers

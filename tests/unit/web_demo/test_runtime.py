@@ -5,12 +5,19 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from pipeline.core.errors import TargetFailed
-from web_demo.runtime import Browser, folder_digest
+from pipeline.core.signature import Signature, TensorSpec
+from pipeline.core.target import RuntimeInfo
+from web_demo.parity_channel import ParityChannel
+from web_demo.runtime import Browser, BrowserRunner, folder_digest
 
 
 @pytest.fixture
@@ -93,3 +100,27 @@ def test_a_file_that_moves_changes_the_digest(dist: Path) -> None:
     before = folder_digest(dist)
     (dist / "assets/app.js").rename(dist / "app.js")
     assert folder_digest(dist) != before
+
+
+def test_a_larger_batch_of_a_slow_model_has_the_time_that_it_takes() -> None:
+    """A batch of 16 of a large model takes minutes without a card: it was given up as a page that hangs."""
+    allowed: list[float] = []
+
+    class Page(ParityChannel):
+        def ask(self, instruction: Mapping[str, Any], *, inputs: bytes = b"", within_seconds: float) -> bytes:
+            del inputs
+            allowed.append(within_seconds)
+            calls = np.full(16 // instruction["batchSize"], 20.0 * instruction["batchSize"], np.float32)
+            return save({"call_seconds": calls, "output:y": np.zeros((16, 2), np.float32)})
+
+    taken, given = (TensorSpec(name=name, dtype="float32", shape=(None, 2)) for name in ("x", "y"))
+    runner = BrowserRunner(
+        info=RuntimeInfo(runtime="TF.js", version="4", details={}),
+        signature=Signature(name="s", inputs=(taken,), outputs=(given,)),
+        channel=Page(),
+        answer_within_seconds=120.0,
+    )
+    for size in (1, 16):
+        runner.run({"x": np.zeros((16, 2), np.float32)}, batch_size=size)
+    assert allowed[0] == 120.0
+    assert allowed[1] > 16 * 20.0
