@@ -183,9 +183,6 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
         "edge/* *": r"'tf\.StatelessRandomGetKeyCounter' op is neither",
         "browser/* *": r"StatelessRandom",
     },
-    "tf-module": {
-        "edge/* *": r"'tf\.LookupTableImportV2' op is neither",
-    },
     "awkward-names": {
         "adopt": r"is not a valid scope name",
     },
