@@ -16,7 +16,7 @@ from typing import Any
 
 from export.artifact_graph import ArtifactGraph, Node, Wire, needed
 from export.graph_readings import first_output, maker, sorted_by_reading
-from export.signature_of_saved_model import signatures_of_saved_model
+from export.signature_of_saved_model import definitions_in, signatures_of_saved_model
 from pipeline.core.errors import ModelFailed
 from pipeline.core.signature import Signature, TensorSpec
 
@@ -126,7 +126,7 @@ def _frozen_as_of(folder: Path, signature: str, changed: tuple[tuple[str, int], 
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     del changed
-    signatures = signatures_of_saved_model(folder)
+    signatures = definitions_in(folder)
     if signature not in signatures:
         raise ModelFailed(
             f"{folder} has the signatures {sorted(signatures)}, not `{signature}`", hint="export the model again"

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from export.kept_signature import check_kept
 from export.layers_by_name import belongs_to, check_all_found
 from export.lowered_saved_model import Used, lowered
+from export.small_floats import NO_SMALL_FLOATS
 from export.tensorflowjs_import import graph_model_converter
 from export.tfjs_booleans import widen_booleans
 from export.tfjs_control_inputs import drop_control_inputs
@@ -67,7 +68,8 @@ def tfjs_from_saved_model(
                 _by_the_converter(source.folder, Path(scratch), signature.name) if graph is None else _ours(graph)
             )
         except UnsupportedOperations as error:
-            raise ConversionFailed(f"{label}: {error}", hint=_HINT) from error
+            small = any(name.startswith("Cast to float8") for name in error.nodes)
+            raise ConversionFailed(f"{label}: {error}", hint=NO_SMALL_FLOATS if small else _HINT) from error
         except Exception as error:  # the converter raises plain Exception, too
             raise ConversionFailed(
                 f"{label}: TF.js's converter refused the model: {' '.join(str(error).split()) or type(error).__name__}",

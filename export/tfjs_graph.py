@@ -12,6 +12,12 @@ from export.tensorflowjs_import import graph_model_converter
 from export.tfjs_batch_norms import fold_batch_norms
 from export.tfjs_hard_swish import take_hard_swish_apart
 
+_TYPES = frozenset(
+    (
+        *("float32", "float16", "float64", "int32", "int64", "int8", "uint8"),
+        *("bool", "string", "complex64", "complex128"),
+    )
+)
 _FUSIONS = frozenset({"_FusedMatMul", "_FusedConv2D"})
 
 
@@ -114,7 +120,22 @@ def _check_operations(converter: Any, graph: Any) -> None:
     unsupported = set(converter.validate(graph, skip_op_check=False, strip_debug_ops=False))
     # The converter lets every fusion of TensorFlow's optimizer pass, and TF.js has these alone.
     unsupported |= {node.op for node in graph.node if node.op.startswith("_") and node.op not in _FUSIONS}
-    if unsupported:
-        raise UnsupportedOperations(
-            {name: [node.name for node in graph.node if node.op == name] for name in sorted(unsupported)}
-        )
+    lacking = {name: [node.name for node in graph.node if node.op == name] for name in sorted(unsupported)}
+    lacking |= _casts_to_unknown_types(graph)
+    if lacking:
+        raise UnsupportedOperations(lacking)
+
+
+def _casts_to_unknown_types(graph: Any) -> dict[str, list[str]]:
+    """Casts to types that TF.js has no name for: its converter lets them pass, and its executor fails on them.
+
+    The types that it has are those of `parseDtypeParam` in tfjs-converter's `operation_mapper.ts`.
+    """
+    import tensorflow as tf
+
+    found: dict[str, list[str]] = {}
+    for node in graph.node:
+        made = tf.as_dtype(node.attr["DstT"].type) if node.op == "Cast" else None
+        if made is not None and made.name not in _TYPES:
+            found.setdefault(f"Cast to {made.name}", []).append(node.name)
+    return found

@@ -22,7 +22,10 @@ _SHARD_BYTES = 4 * 1024 * 1024
 _PIECE_ELEMENTS = 1024 * 1024
 # TF.js has no others; the converter narrows these alike.
 _NARROWED = {"float16": "float32", "float64": "float32", "int64": "int32", "complex128": "complex64"}
-_KEPT = ("float32", "int32", "complex64", "uint8", "uint16", "bool")
+_KEPT = ("float32", "int32", "complex64", "bool")
+# Small integers are int32 in TF.js. In a file they take their own bytes: as a quantization in steps of one, by the
+# type it is stored in and the least value.
+_SMALL = {"int8": ("uint8", -128), "uint8": ("uint8", 0), "int16": ("uint16", -32_768), "uint16": ("uint16", 0)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +63,22 @@ def read_weights(folder: Path, manifest: Manifest) -> Iterator[tuple[str, NDArra
             if entry["dtype"] == "string":
                 array, size = _strings(content, math.prod(entry["shape"]))
             else:
-                size = math.prod(entry["shape"]) * np.dtype(entry["dtype"]).itemsize
-                array = np.frombuffer(content[:size], entry["dtype"])
+                kind = np.dtype(entry.get("quantization", entry)["dtype"])
+                size = math.prod(entry["shape"]) * kind.itemsize
+                array = _as_it_was(np.frombuffer(content[:size], kind), entry)
             yield entry["name"], array.reshape(entry["shape"])
             content = content[size:]
+
+
+def _as_it_was(stored: NDArray[Any], entry: Mapping[str, Any]) -> NDArray[Any]:
+    """A small integer in its own type again; all else in a model of float32 lies there as it is."""
+    quantized = entry.get("quantization")
+    if quantized is None:
+        return stored
+    small = (quantized["dtype"], quantized["min"])
+    kind = np.dtype(next(name for name, (dtype, least) in _SMALL.items() if (dtype, least) == small))
+    whole = stored.astype(np.int32) + int(quantized["min"])
+    return np.asarray(whole.astype(kind))
 
 
 def _strings(content: memoryview, count: int) -> tuple[NDArray[Any], int]:
@@ -82,6 +97,8 @@ def _stored(name: str, array: NDArray[Any], precision: Precision) -> _Stored:
         text = b"".join(_counted(value) for value in array.reshape(-1).tolist())
         entry = {"name": name, "shape": list(array.shape), "dtype": "string"}
         return _Stored(entry=entry, size=len(text), pieces=[memoryview(text)])
+    if array.dtype.name in _SMALL:
+        return _stored_small(name, array)
     data = array.astype(_NARROWED[array.dtype.name]) if array.dtype.name in _NARROWED else array
     if data.dtype.name not in _KEPT:
         raise ValueError(f"TF.js has no {data.dtype.name}, which the constant {name} is")
@@ -96,6 +113,17 @@ def _stored(name: str, array: NDArray[Any], precision: Precision) -> _Stored:
         entry={**entry, "quantization": quantization},
         size=data.size * kind.itemsize,
         pieces=_Quantized(data.reshape(-1), kind, scaling),
+    )
+
+
+def _stored_small(name: str, array: NDArray[Any]) -> _Stored:
+    kind, least = _SMALL[array.dtype.name]
+    stored = np.ascontiguousarray(array.astype(np.int32) - least).astype(kind).reshape(-1)
+    quantization = {"dtype": kind, "original_dtype": "int32", "min": least, "scale": 1}
+    return _Stored(
+        entry={"name": name, "shape": list(array.shape), "dtype": "int32", "quantization": quantization},
+        size=stored.nbytes,
+        pieces=[_bytes_of(stored)],
     )
 
 

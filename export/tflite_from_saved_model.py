@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from export.kept_signature import check_kept
 from export.lowered_saved_model import Used, lowered, lowered_when_refused, refused_in
 from export.one_sample import ONE_SAMPLE, for_one_sample
+from export.small_floats import IN_TFLITE, NO_SMALL_FLOATS
 from export.tflite_converter import tflite_converter
 from export.tflite_dynamic_scales import scales_told_apart
 from export.tflite_halves import unfolded_halves_widened
@@ -251,6 +252,8 @@ def _hint(gist: str) -> str:
         return f"int16x8 has fewer operations than int8: leave it out ({_WHERE})"
     if "recorded during calibration" in gist:
         return f"TensorFlow's quantizer for int16x8 takes no model with integer inputs: leave int16x8 out ({_WHERE})"
+    if IN_TFLITE in gist:
+        return NO_SMALL_FLOATS
     if not gist:
         return "it gave no reason; what it printed is in `logs` in the model's folder of the store (`.tripoint`)"
     return "the layer that holds the operation named has to be written without it for TFLite"

@@ -163,10 +163,15 @@ def _known_values(function: Callable[[], Any]) -> tuple[Mapping[str, KnownValues
 
 
 def _chosen_signature(adopted: Adopted, folder: Path) -> tuple[Signature, tuple[str, ...]]:
-    from export.signature_of_saved_model import signatures_of_saved_model
+    from export.signature_of_saved_model import definitions_in, signature_from
 
-    every = signatures_of_saved_model(folder)
-    listed = "; ".join(_shown(signature) for signature in every.values())
+    every = definitions_in(folder)
+
+    def chosen(name: str) -> Signature:
+        # Only this one: another that nobody could compare is not asked for.
+        return signature_from(every[name], folder, name)
+
+    listed = "; ".join(_shown(name, definition) for name, definition in every.items())
     if not every:
         raise ModelFailed(
             f"{folder} has no signatures, so that nobody can call it by names",
@@ -177,24 +182,36 @@ def _chosen_signature(adopted: Adopted, folder: Path) -> tuple[Signature, tuple[
             raise UsageError(
                 f"--signature {adopted.signature}: {folder} has no such signature", hint=f"it has {listed}"
             )
-        return every[adopted.signature], ()
+        return chosen(adopted.signature), ()
     if len(every) == 1:
-        return next(iter(every.values())), ()
+        return chosen(next(iter(every))), ()
     if _USUAL_SIGNATURE in every:
         others = ", ".join(f"`{name}`" for name in every if name != _USUAL_SIGNATURE)
         note = f"Signature `{_USUAL_SIGNATURE}` was taken; there are also {others} (--signature)."
-        return every[_USUAL_SIGNATURE], (note,)
+        return chosen(_USUAL_SIGNATURE), (note,)
     raise UsageError(
         f"{folder} has {len(every)} signatures, and none is called `{_USUAL_SIGNATURE}`: {listed}",
-        hint=f"choose one: --signature {next(iter(every))}",
+        hint="choose one with --signature",
     )
 
 
-def _shown(signature: Signature) -> str:
-    def tensors(specs: Sequence[TensorSpec]) -> str:
-        return ", ".join(f"{spec.name} {spec.dtype} {list(spec.shape)}".replace("None", "?") for spec in specs)
+def _shown(name: str, definition: Any) -> str:
+    """A SignatureDef for people: what it takes and gives."""
+    import tensorflow as tf
 
-    return f"`{signature.name}` ({tensors(signature.inputs)} to {tensors(signature.outputs)})"
+    def tensors(infos: Any) -> str:
+        return ", ".join(
+            f"{tensor} {tf.as_dtype(info.dtype).name} {_sizes(info.tensor_shape)}"
+            for tensor, info in sorted(infos.items())
+        )
+
+    return f"`{name}` ({tensors(definition.inputs)} to {tensors(definition.outputs)})"
+
+
+def _sizes(shape: Any) -> str:
+    if shape.unknown_rank:
+        return "of unknown rank"
+    return "[" + ", ".join("?" if dimension.size < 0 else str(dimension.size) for dimension in shape.dim) + "]"
 
 
 def _as_array(tensor: Any) -> NDArray[Any]:

@@ -150,10 +150,7 @@ class Recipes:
 
     def batch_sizes(self, exported: Entry, made: Entry) -> tuple[int, ...]:
         """At which an artifact is asked: its own, where it can only have one."""
-        fixed = made.facts.get("fixed_batch")
-        if fixed is not None:
-            return (int(fixed),)
-        return batch_sizes_for(Signature.from_json(exported.facts["signature"]), self.config.parity.batch_sizes)
+        return sizes_for(exported, made, self.config.parity.batch_sizes)
 
     @property
     def keep_float(self) -> tuple[str, ...]:
@@ -179,6 +176,14 @@ class Recipes:
                 "tools": {tool: version(tool) for tool in tools},
             },
         )
+
+
+def sizes_for(exported: Entry, made: Entry, asked: Sequence[int]) -> tuple[int, ...]:
+    """The batch sizes of an artifact: its own or the signature's, where there can only be one, else those asked for."""
+    fixed = made.facts.get("fixed_batch")
+    if fixed is not None:
+        return (int(fixed),)
+    return batch_sizes_for(Signature.from_json(exported.facts["signature"]), asked)
 
 
 def _model_files(trained: Entry) -> list[str]:

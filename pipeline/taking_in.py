@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,14 +16,14 @@ from pipeline.behind import Behind, behind, checked_whole, graph_of, notes_on
 from pipeline.core.errors import ModelFailed, TripointError, UsageError
 from pipeline.core.model import predicted_classes
 from pipeline.core.progress import Observer, Progress
-from pipeline.core.signature import Signature, Tensors, TensorSpec, batches, concatenated, sample_count
+from pipeline.core.signature import Signature, Tensors, batches, concatenated, sample_count
 from pipeline.foreign import Foreign, load
-from pipeline.lambdas import hint_on_missing_name
 from pipeline.repeatability import rounding_grows, unrepeatable_outputs
 from pipeline.samples.adopted import Samples, samples_from
 from pipeline.samples.from_files import looks_of
 from pipeline.samples.made_up import Askable, made_up
-from pipeline.samples.wanted import described, fixed_batch
+from pipeline.samples.wanted import fixed_batch
+from pipeline.unanswered import hint_on, reason_of
 
 Facts: TypeAlias = dict[str, Any]
 
@@ -140,17 +139,13 @@ def _keep_keras_file(adopted: Adopted, model: Foreign, folder: Path) -> list[str
         model.keras_model.save(folder / KERAS_FILE)
     except Exception as error:  # noqa: BLE001  # whatever a layer's get_config raises; the report says it
         (folder / KERAS_FILE).unlink(missing_ok=True)
-        why = f"{type(error).__name__}: {_reason(error)}"
+        why = f"{type(error).__name__}: {reason_of(error)}"
         return [f"The part cannot be saved as a .keras file, which `tripoint explain` needs ({why})."]
     return []
 
 
 def _part(adopted: Adopted) -> str:
     return f", the part behind {', '.join(f'`{name}`' for name in adopted.after)}" if adopted.after else ""
-
-
-def _has_open_sizes(inputs: Sequence[TensorSpec]) -> bool:
-    return any(None in spec.shape[1:] for spec in inputs)
 
 
 def reference_answers(model: Foreign, samples: Tensors, batch_size: int | None) -> dict[str, NDArray[Any]]:
@@ -163,12 +158,8 @@ def reference_answers(model: Foreign, samples: Tensors, batch_size: int | None) 
             raise
         except Exception as error:
             raise ModelFailed(
-                f"the model does not answer the samples: {type(error).__name__}: {_reason(error)}",
-                hint=hint_on_missing_name(error)
-                or "its inputs are "
-                + described(model.inputs)
-                + "; give values that it can take with --range input=low:high or --samples"
-                + (", sizes with --shape input=size,size" if _has_open_sizes(model.inputs) else ""),
+                f"the model does not answer the samples: {type(error).__name__}: {reason_of(error)}",
+                hint=hint_on(error, model.inputs),
             ) from error
         _check_rows(answer, sample_count(rows))
         parts.append(answer)
@@ -255,7 +246,7 @@ def _written(model: Foreign, adopted: Adopted, folder: Path, samples: Samples, *
         raise
     except Exception as error:
         raise ModelFailed(
-            f"{adopted.name} cannot be exported as a SavedModel: {type(error).__name__}: {_reason(error)}",
+            f"{adopted.name} cannot be exported as a SavedModel: {type(error).__name__}: {reason_of(error)}",
             hint="the layer named cannot be traced as a graph: write it with TensorFlow or keras.ops operations",
         ) from error
 
@@ -311,7 +302,3 @@ def _checked_labels(
 def _save(folder: Path, samples: Samples, reference: Tensors, labels: NDArray[np.int64] | None) -> None:
     golden.save(golden.Golden(inputs=samples.asked, reference=reference, labels=labels), folder / golden.GOLDEN_FILE)
     golden.save_tensors(samples.representative, folder / REPRESENTATIVE_FILE)
-
-
-def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split())[:500]

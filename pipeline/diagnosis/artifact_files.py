@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from export.signature_of_saved_model import signatures_of_saved_model
+from export.signature_of_saved_model import definitions_in, signature_from
 from export.tfjs_signature import signature_of_tfjs
 from export.tflite_signature import signature_of_tflite
 from pipeline.core.artifact import Artifact, Format
@@ -99,10 +99,10 @@ def _tflite_signature(artifact: Artifact) -> Signature:
 
 
 def _saved_model_signature(artifact: Artifact) -> Signature:
-    found = signatures_of_saved_model(artifact.path)
-    if artifact.signature.name not in found:
-        raise ValueError(f"it has the signatures {sorted(found)}, not `{artifact.signature.name}`")
-    return found[artifact.signature.name]
+    found, name = definitions_in(artifact.path), artifact.signature.name
+    if name not in found:
+        raise ValueError(f"it has the signatures {sorted(found)}, not `{name}`")
+    return signature_from(found[name], artifact.path, name)
 
 
 def _signature(artifact: Artifact, found: Signature) -> Diagnosis | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from export.lowering.every import LOWERINGS
+from export.small_floats import NO_SMALL_FLOATS
 from pipeline.core.artifact import Format
 
 _LOWERING_IS_OFF = "a lowering for it exists: leave out --no-lowering, and `lowering = false` in tripoint.toml"
@@ -33,6 +34,7 @@ _ADVICE = {
         ),
         "no edge or browser runtime solves equations: compute that part on the server",
     ),
+    "Cast to float8": NO_SMALL_FLOATS,
     "Svd": "no edge or browser runtime solves equations: compute that part on the server",
     "FFT": "the wasm backend has none; the cpu and webgl backends do",
     "RFFT": "the wasm backend has none; the cpu and webgl backends do",

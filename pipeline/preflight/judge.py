@@ -13,6 +13,8 @@ from pipeline.preflight.advice import advice
 from pipeline.preflight.findings import Line, Obstacle, Outlook, Trial
 from web_demo.kernels import Kernels
 
+# Where it was met: nodes, which may be called like operations, as `StatefulPartitionedCall`.
+_PLACES = re.compile(r"\(at [^)]*\)")
 _NAMED_BY_TFLITE = re.compile(r"'tf\.(\w+)' op")
 
 
@@ -44,8 +46,9 @@ def line_of(asked: Asked, inventory: Inventory, kernels: Kernels | None, *, lowe
 def obstacles_in_message(problem: str, kind: Format, inventory: Inventory, *, lowering: bool) -> list[Obstacle]:
     """The operations that a converter's or runtime's message names, with the layers that they come from."""
     found = {operation.name: operation for operation in (*inventory.tfjs_lacks, *inventory.tfjs, *inventory.model)}
-    named = list(dict.fromkeys(_NAMED_BY_TFLITE.findall(problem))) or [
-        name for name in found if re.search(rf"(?<![\w/]){name}(?![\w/])", problem)
+    said = _PLACES.sub("", problem)
+    named = list(dict.fromkeys(_NAMED_BY_TFLITE.findall(said))) or [
+        name for name in found if re.search(rf"(?<![\w/]){name}(?![\w/])", said)
     ]
     return [
         Obstacle(
@@ -97,14 +100,14 @@ def _obstacles(asked: Asked, inventory: Inventory, kernels: Kernels | None, *, l
             )
         if asked.backend is not None and kernels is not None:
             yield from _missing_kernels(asked.backend, inventory, kernels, lowering=lowering)
-    for trial, doing in ((asked.made, "converting"), (asked.loaded, "loading")):
+    for trial, what in ((asked.made, "converting it failed"), (asked.loaded, "it does not run there")):
         if trial is None or trial.problem is None:
             continue
         named = obstacles_in_message(trial.problem, asked.kind, inventory, lowering=lowering)
         known = {operation.name for operation in inventory.tfjs_lacks} if asked.kind is Format.TFJS else set()
         yield from (obstacle for obstacle in named if obstacle.operation not in known)
         if not named:
-            yield Obstacle(operation="", layers=(), why=f"{doing} it failed: {trial.problem}", helps=trial.hint)
+            yield Obstacle(operation="", layers=(), why=f"{what}: {trial.problem}", helps=trial.hint)
 
 
 def _missing_kernels(backend: str, inventory: Inventory, kernels: Kernels, *, lowering: bool) -> Iterable[Obstacle]:

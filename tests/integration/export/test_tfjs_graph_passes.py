@@ -53,6 +53,20 @@ def test_a_fusion_that_tfjs_lacks_is_refused() -> None:
         _check_operations(graph_model_converter(), graph)
 
 
+def test_a_cast_to_a_type_that_tfjs_lacks_is_refused() -> None:
+    """`quantize("float8")` passed the converter and preflight, and failed in the page."""
+    import tensorflow as tf
+
+    from export.tensorflowjs_import import graph_model_converter
+
+    graph = _graph(("Placeholder", "x", []), ("Cast", "narrow", ["x"]), ("Cast", "whole", ["x"]))
+    graph.node[1].attr["DstT"].type = tf.dtypes.experimental.float8_e4m3fn.as_datatype_enum
+    graph.node[2].attr["DstT"].type = tf.int8.as_datatype_enum
+    with pytest.raises(UnsupportedOperations, match=r"TF\.js has no Cast to float8_e4m3fn$") as refused:
+        _check_operations(graph_model_converter(), graph)
+    assert refused.value.nodes == {"Cast to float8_e4m3fn": ["narrow"]}
+
+
 def test_no_control_input_is_left() -> None:
     """TF.js waits for them as for any input, and behind a Switch it waits for ever."""
     graph = _graph(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -314,6 +315,39 @@ def test_what_does_not_load_says_why_and_what_would_help(
     with pytest.raises(ModelFailed, match=complaint) as refused:
         loaded(source, **asked)
     assert mend in refused.value.hint
+
+
+def test_a_signature_is_not_refused_for_what_another_takes(sources: Path, tmp_path: Path) -> None:
+    """One that takes anything beside the one that is wanted made the whole folder useless."""
+    folder = _saved_model_changed(sources / "two/1", tmp_path)
+    assert [spec.name for spec in loaded(str(folder), signature="count").inputs] == ["n"]
+    with pytest.raises(ModelFailed, match="`x` of the signature `double` is of unknown rank"):
+        loaded(str(folder), signature="double")
+    with pytest.raises(UsageError, match="x float32 of unknown rank to twice"):
+        loaded(str(folder))
+
+
+def test_a_graph_with_more_tags_than_serving_looks_for_is_refused(sources: Path, tmp_path: Path) -> None:
+    """It loaded, and then every conversion failed by a layer that was said to be at fault."""
+    folder = _saved_model_changed(sources / "two/1", tmp_path, tags=("serve", "gpu"))
+    with pytest.raises(ModelFailed, match=r"tags \[\['gpu', 'serve'\]\]") as refused:
+        loaded(str(folder), signature="count")
+    assert "tf.saved_model.load(" in refused.value.hint
+
+
+def _saved_model_changed(source: Path, into: Path, *, tags: tuple[str, ...] = ()) -> Path:
+    """A copy whose signature `double` takes any rank, with more tags if any are given."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    copy = Path(shutil.copytree(source, into / "changed"))
+    content = saved_model_pb2.SavedModel.FromString((copy / "saved_model.pb").read_bytes())
+    shape = content.meta_graphs[0].signature_def["double"].inputs["x"].tensor_shape
+    shape.Clear()
+    shape.unknown_rank = True
+    if tags:
+        content.meta_graphs[0].meta_info_def.tags[:] = tags
+    (copy / "saved_model.pb").write_bytes(content.SerializeToString())
+    return copy
 
 
 def test_of_signatures_without_a_usual_one_none_is_guessed() -> None:

@@ -59,3 +59,18 @@ def test_whole_numbers_are_written_piece_by_piece_as_at_once(tmp_path: Path) -> 
     again = stored * entry["scale"] + entry["min"]
     assert (entry["dtype"], stored.min(), stored.max()) == ("uint8", 0, 255)
     assert np.abs(again - LARGE).max() <= entry["scale"] * (0.5 + 1e-6)
+
+
+@pytest.mark.parametrize("precision", [Precision.FLOAT32, Precision.UINT8])
+def test_small_integers_are_whole_numbers_of_tfjs_in_their_own_bytes(tmp_path: Path, precision: Precision) -> None:
+    """Weights of `quantize("int8")` in an embedding were refused, though TF.js has int32 for them."""
+    kinds = ("int8", "uint8", "int16", "uint16")
+    ends = {kind: np.array([np.iinfo(kind).min, 0, np.iinfo(kind).max], kind) for kind in kinds}
+    (group,) = write_weights(ends.items(), into=tmp_path, precision=precision)
+
+    assert {entry["dtype"] for entry in group["weights"]} == {"int32"}
+    assert sum((tmp_path / path).stat().st_size for path in group["paths"]) == 3 + 3 + 6 + 6
+    again = dict(read_weights(tmp_path, [group]))
+    for kind, array in ends.items():
+        assert again[kind].dtype == array.dtype
+        np.testing.assert_array_equal(again[kind], array)

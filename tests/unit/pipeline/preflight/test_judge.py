@@ -66,10 +66,21 @@ def test_what_tflite_refused_is_told_with_the_layer_that_it_comes_from() -> None
     assert [(one.operation, one.layers) for one in line.obstacles] == [("Roll", ("block/shift",))]
 
 
+def test_a_place_in_the_model_is_not_taken_for_the_operation_that_was_refused() -> None:
+    """A model of 8-bit floats was said to fail by `StatefulPartitionedCall`, the call around everything."""
+    facts = inventory(model=(Operation(name="StatefulPartitionedCall", count=1, layers=()),))
+    refused = Trial(problem="element type 'f8E4M3FN': Unsupported type (at d/Cast); from (at StatefulPartitionedCall)")
+
+    (obstacle,) = judged(asked(Format.TFLITE, made=refused), facts).obstacles
+
+    assert obstacle.operation == ""
+    assert "f8E4M3FN" in obstacle.why
+
+
 def test_a_failure_that_names_no_operation_is_told_as_it_is() -> None:
     line = judged(asked(Format.TFLITE, loaded=Trial(problem="version 12 is not known", hint="wait")), inventory())
     assert line.outlook is Outlook.FAILS
-    assert line.obstacles[0].why == "loading it failed: version 12 is not known"
+    assert line.obstacles[0].why == "it does not run there: version 12 is not known"
     assert line.obstacles[0].helps == "wait"
 
 
