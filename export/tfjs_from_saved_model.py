@@ -26,7 +26,7 @@ from export.tfjs_fused import take_fusions_apart
 from export.tfjs_graph import TfjsGraph, UnsupportedOperations, optimized_graph, tfjs_graph
 from export.tfjs_hard_swish import take_hard_swish_apart
 from export.tfjs_one_hot import count_one_hot
-from export.tfjs_signature import named_after, signature_of_tfjs
+from export.tfjs_signature import named_after, signature_of_tfjs, write_empty_sizes
 from export.tfjs_tables import only_tables_read_by
 from export.tfjs_weights import read_weights, write_weights
 from pipeline.core.artifact import TFJS_PRECISIONS, Format, Precision
@@ -77,6 +77,7 @@ def tfjs_from_saved_model(
             ) from error
         constants = dict(weights)
         model["modelTopology"] = _as_tfjs_runs_it(model["modelTopology"], constants)
+        write_empty_sizes(model)
         check_kept(signature_of_tfjs(model["signature"], signature.name), signature, label=label)
         _write(model, constants.items(), into=into, precision=precision, keep_float=keep_float, label=label)
     return source.used

@@ -39,6 +39,16 @@ def signature_of_tfjs(block: Mapping[str, Any], name: str) -> Signature:
     return Signature(name=name, inputs=_specs(block, "inputs"), outputs=_specs(block, "outputs"))
 
 
+def write_empty_sizes(model: Any) -> None:
+    """Write each dimension of no size as 0: protobuf's JSON leaves it out, and TF.js reads NaN there."""
+    if isinstance(model, dict):
+        sizes = model.get("dim")
+        for size in sizes if isinstance(sizes, list) else ():
+            size.setdefault("size", "0")
+    for part in model.values() if isinstance(model, dict) else model if isinstance(model, list) else ():
+        write_empty_sizes(part)
+
+
 def _specs(block: Mapping[str, Any], kind: str) -> tuple[TensorSpec, ...]:
     import tensorflow as tf
     from tensorflow.core.framework import types_pb2
@@ -47,7 +57,7 @@ def _specs(block: Mapping[str, Any], kind: str) -> tuple[TensorSpec, ...]:
         TensorSpec(
             name=name,
             dtype=tf.as_dtype(types_pb2.DataType.Value(tensor["dtype"])).name,
-            shape=tuple(None if int(size["size"]) < 0 else int(size["size"]) for size in _sizes(tensor)),
+            shape=tuple(None if (size := int(one.get("size", 0))) < 0 else size for one in _sizes(tensor)),
         )
         for name, tensor in block.get(kind, {}).items()
         # A lookup table that the model brings along stands among its inputs, and nobody feeds it.

@@ -185,6 +185,8 @@ def _field(shape: tuple[int, ...], random: np.random.Generator) -> NDArray[np.fl
         # One number a sample: evenly over the range, in random order.
         return np.asarray(random.permutation(samples) + random.uniform(0, 1, samples)) / max(samples, 1)
     waves = np.zeros(shape)
+    if not waves.size:
+        return waves
     for _ in range(_WAVES):
         wave = np.ones(shape)
         for axis, size in enumerate(axes, start=1):

@@ -41,6 +41,12 @@ def test_samples_are_of_the_signatures_type_and_shape_and_differ(dtype: str, siz
     assert len({sample.tobytes() if dtype != "string" else str(sample) for sample in array}) > 1
 
 
+@pytest.mark.parametrize("dtype", [dtype for dtype in DTYPES if dtype != "string"])
+def test_an_input_of_no_width_is_made_up_too(dtype: str) -> None:
+    """A model with one was not adopted at all: a fault of ours."""
+    assert made(spec(dtype, 4, 0)).shape == (20, 4, 0)
+
+
 def test_many_texts_are_a_word_of_the_vocabulary() -> None:
     """A StringLookup would know none of them, and all targets would agree on what they answer to the unknown."""
     city = spec("string", 1)
