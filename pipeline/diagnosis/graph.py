@@ -100,7 +100,8 @@ class Graph:
         for number, node in enumerate(self._nodes[start:], start=start):
             args, kwargs = node.arguments.fill_in(values)
             answer = changes.get(number, self._calls[number])(*args, **kwargs)
-            ends = self._limits.get(node.operation.name)
+            # Of several answers nothing says whose the range is.
+            ends = self._limits.get(node.operation.name) if len(node.outputs) == 1 else None
             for tensor, value in zip(node.outputs, tree.flatten(answer), strict=True):
                 values[id(tensor)] = value if ends is None else ops.clip(value, *ends)
 

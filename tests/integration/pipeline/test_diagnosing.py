@@ -104,6 +104,17 @@ def test_a_model_of_nested_inputs_and_outputs_is_experimented_with() -> None:
     assert answers["d_0"][0].tolist() == [1, 1, 1, 0, 0]
 
 
+def test_an_operation_of_several_answers_is_experimented_with() -> None:
+    """The file has a range for one of them; held to it, integers broke the search for a cause off."""
+    x = keras.Input((5,), name="x")
+    best, places = keras.ops.top_k(keras.layers.Dense(4, name="dense")(x), 2)
+    model = keras.Model(x, {"best": best, "places": places})
+    limits = {operation.name: (0.0, 0.5) for operation in model.operations}
+    answers = Graph(model, ("best", "places"), {"x": np.eye(5, dtype=np.float32)}, limits=limits).answers()
+    assert answers["places"].dtype == np.int32
+    assert answers["best"].max() <= 0.5
+
+
 def test_a_subclassed_model_is_said_to_have_nothing_to_experiment_with(tmp_path: Path) -> None:
     """The report would quote an AttributeError of ours instead."""
 
