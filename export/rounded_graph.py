@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from export.affine_levels import affine_levels, levels_of
 from export.graph_to_round import GraphToRound
+from export.halves import fits_half
 from export.lowering.in_float32 import COMPUTED_IN
 from export.masks_to_round import masking
 from export.op_bounds import PRODUCTS, ROUNDOFF, channel_axes, half_roundings, products, roundings, walk
@@ -300,6 +301,15 @@ def to_float16_scaled(_: Any, weight: Weight, rng: np.random.Generator) -> Weigh
     """
     scale = rng.uniform(1.0, 2.0, weight.shape[-1:])
     return to_float16(_, weight * scale, rng) / scale
+
+
+def where_it_fits(narrowed: Rounded) -> Rounded:
+    """As TF.js's weights are written: those that halves cannot hold are left alone."""
+
+    def rounded(node: Any, weight: Weight, rng: np.random.Generator) -> Weight:
+        return narrowed(node, weight, rng) if fits_half(weight) else weight
+
+    return rounded
 
 
 def to_levels(steps: int) -> Rounded:

@@ -21,6 +21,7 @@ from export.rounded_graph import (
     to_float16_scaled,
     to_int8,
     to_levels,
+    where_it_fits,
     with_constants,
     with_weights,
 )
@@ -70,7 +71,7 @@ def emulated(graph: GraphToRound, samples: Tensors, own: Tensors) -> Rounding:
     own_noise = _worst([moved(noisy(graph, seed=seed)) for seed in (_SEED, _SEED + 1)])
     by_precision = {
         "float16": _worst([moved(with_weights(graph, narrowed)) for narrowed in _TO_FLOAT16]),
-        "tfjs float16": _worst([moved(with_constants(graph, narrowed)) for narrowed in _TO_FLOAT16]),
+        "tfjs float16": _worst([moved(with_constants(graph, where_it_fits(narrowed))) for narrowed in _TO_FLOAT16]),
         "uint8": moved(with_constants(graph, to_levels(255))),
         "uint16": moved(with_constants(graph, to_levels(65_535))),
         "int8": moved(with_weights(graph, to_int8, activation_bits=8, everything=True)),

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.affine_levels import affine_levels, levels_of
+from export.halves import fits_half
 from pipeline.core.artifact import Precision
 
 Manifest = list[dict[str, Any]]
@@ -44,7 +45,9 @@ def write_weights(
     precision: Precision,
     kept: Callable[[str], bool] = lambda _: False,
 ) -> Manifest:
-    """Write the shards into the folder and return the manifest; weights that `kept` is true of stay float32.
+    """Write the shards into the folder and return the manifest.
+
+    Weights that `kept` is true of stay float32, as do in float16 those that halves cannot hold.
 
     Raises ValueError for a dtype that TF.js lacks.
     """
@@ -103,7 +106,8 @@ def _stored(name: str, array: NDArray[Any], precision: Precision) -> _Stored:
     if data.dtype.name not in _KEPT:
         raise ValueError(f"TF.js has no {data.dtype.name}, which the constant {name} is")
     entry = {"name": name, "shape": list(data.shape), "dtype": data.dtype.name}
-    if data.dtype != np.float32 or precision is Precision.FLOAT32:
+    kept = precision is Precision.FLOAT32 or (precision is Precision.FLOAT16 and not fits_half(data))
+    if data.dtype != np.float32 or kept:
         flat = np.ascontiguousarray(data).reshape(-1)
         return _Stored(entry=entry, size=flat.nbytes, pieces=[_bytes_of(flat)])
     kind = np.dtype(str(precision))
