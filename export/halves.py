@@ -18,6 +18,7 @@ def fits_half(weight: NDArray[Any]) -> bool:
 
     The -1e9 of a mask and an epsilon of 1e-12 are not: a mask of 0 times infinity is NaN.
     """
-    magnitudes = np.abs(weight)
-    largest = float(np.max(magnitudes, initial=0.0, where=np.isfinite(magnitudes)))
+    finite = np.isfinite(weight)
+    # Not of the magnitudes: they would be a second copy of a weight of hundreds of megabytes.
+    largest = float(max(np.max(weight, initial=0.0, where=finite), -np.min(weight, initial=0.0, where=finite)))
     return largest == 0.0 or _TOO_SMALL < largest < _TOO_LARGE
