@@ -1,0 +1,62 @@
+"""Functions of single values, running products, arg max and spectra."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.core.artifact import Format
+from tests.integration.export.lowering_cases.case import Case, on_both, tensorflow
+
+
+def _xlogy(x: Any) -> Any:
+    tf = tensorflow()
+    return tf.math.xlogy(tf.nn.relu(x), 2 + x * x) + tf.math.xdivy(tf.nn.relu(x), x)
+
+
+def _erfinv(x: Any) -> Any:
+    return tensorflow().math.erfinv(tensorflow().tanh(x))
+
+
+def _elementary(x: Any) -> Any:
+    tf = tensorflow()
+    small = tf.tanh(x)
+    arcs = tf.math.atan(x) + tf.math.asin(small) * tf.math.acos(small)
+    return tf.math.erf(x) + tf.math.asinh(x) + tf.math.atanh(0.1 * x) + tf.math.cosh(x) + arcs
+
+
+def _gamma(x: Any) -> Any:
+    tf = tensorflow()
+    return tf.math.lgamma(3 * x) + tf.math.digamma(tf.abs(x) + 0.1)
+
+
+def _running_products(x: Any) -> Any:
+    tf = tensorflow()
+    plain, other = tf.math.cumprod(x, axis=1), tf.math.cumprod(x, axis=-1, exclusive=True, reverse=True)
+    return plain + other + tf.math.cumprod(x, axis=1, reverse=True) + tf.math.cumprod(x, axis=2, exclusive=True)
+
+
+def _best(x: Any) -> Any:
+    import keras
+
+    return tensorflow().cast(keras.ops.argmax(tensorflow().nn.relu(x) * -1.0, axis=-1), "float32")
+
+
+def _loud(x: Any) -> Any:
+    tf = tensorflow()
+    frames = tf.signal.stft(x, frame_length=9, frame_step=6, fft_length=12)
+    spectrum = tf.signal.rfft(x, [16])
+    back = tf.signal.irfft(tf.complex(tf.nn.relu(tf.math.real(spectrum)), tf.math.imag(spectrum)), [15])
+    return tf.concat([tf.reshape(tf.abs(frames), (-1, 21)), back, tf.signal.irfft(tf.complex(x, -x), [10])], axis=-1)
+
+
+CASES = [
+    *on_both("erfinv", _erfinv, (4,)),
+    *on_both("gamma", _gamma, (6,)),
+    *on_both("sign_bit", _best, (3, 5)),
+    *on_both("spectrum", _loud, (21,)),
+    Case(lowering="cumprod", target=Format.TFLITE, compute=_running_products, shape=(7, 3)),
+    Case(lowering="elementary", target=Format.TFLITE, compute=_elementary, shape=(4,)),
+    Case(lowering="erfc", target=Format.TFJS, compute=lambda x: 2.0 - tensorflow().math.erfc(x), shape=(4,)),
+    Case(lowering="softsign", target=Format.TFJS, compute=lambda x: tensorflow().nn.softsign(x) * 2, shape=(4,)),
+    Case(lowering="xlogy", target=Format.TFJS, compute=_xlogy, shape=(4,)),
+]
