@@ -106,8 +106,12 @@ def _stored(name: str, array: NDArray[Any], precision: Precision) -> _Stored:
     if data.dtype.name not in _KEPT:
         raise ValueError(f"TF.js has no {data.dtype.name}, which the constant {name} is")
     entry = {"name": name, "shape": list(data.shape), "dtype": data.dtype.name}
-    kept = precision is Precision.FLOAT32 or (precision is Precision.FLOAT16 and not fits_half(data))
-    if data.dtype != np.float32 or kept:
+    # Of float32 alone: no other type can be asked whether halves hold it.
+    if (
+        data.dtype != np.float32
+        or precision is Precision.FLOAT32
+        or (precision is Precision.FLOAT16 and not fits_half(data))
+    ):
         flat = np.ascontiguousarray(data).reshape(-1)
         return _Stored(entry=entry, size=flat.nbytes, pieces=[_bytes_of(flat)])
     kind = np.dtype(str(precision))

@@ -42,13 +42,13 @@ def test_wide_numbers_are_narrowed_and_unknown_ones_refused(tmp_path: Path) -> N
 
 
 def test_only_float32_is_stored_smaller_and_not_what_is_kept(tmp_path: Path) -> None:
-    weights = {"w": LARGE, "kept": LARGE[:2], "n": np.arange(3, dtype=np.int32)}
+    weights = {"w": LARGE, "kept": LARGE[:2], "n": np.arange(3, dtype=np.int32), "mask": np.array([True, False])}
     (group,) = write_weights(
         weights.items(), into=tmp_path, precision=Precision.FLOAT16, kept=lambda name: name == "kept"
     )
-    assert [entry.get("quantization", {}).get("dtype") for entry in group["weights"]] == ["float16", None, None]
+    assert [entry.get("quantization", {}).get("dtype") for entry in group["weights"]] == ["float16", None, None, None]
     stored = sum((tmp_path / path).stat().st_size for path in group["paths"])
-    assert stored == LARGE.size * 2 + LARGE[:2].nbytes + 12
+    assert stored == LARGE.size * 2 + LARGE[:2].nbytes + 12 + 2
 
 
 def test_whole_numbers_are_written_piece_by_piece_as_at_once(tmp_path: Path) -> None:
