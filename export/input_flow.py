@@ -6,9 +6,9 @@ that a look takes about as long as a pass of an optimizer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -66,16 +66,12 @@ class Flow:
 class InputFlow:
     """The graph of a function with named arguments; `operations` in order, and what of the inputs each reads."""
 
-    def __init__(self, function: Any) -> None:
-        """Look at a ConcreteFunction. Raises what TensorFlow does for a graph that it cannot inline."""
-        import tensorflow as tf
-
+    def __init__(self, function: Any, held: Mapping[str, Any], session: Any) -> None:
+        """`session` is of the ConcreteFunction's graph, inlined, with stand-ins for what is `held`, by their names."""
         self._function = function
-        self._held: dict[str, Any] = {}
-        self._graph = tf.Graph()
-        with self._graph.as_default():
-            self._import()
-        self.operations: tuple[Any, ...] = tuple(self._graph.get_operations())
+        self._held = held
+        self._session = session
+        self.operations: tuple[Any, ...] = tuple(session.graph.get_operations())
         self._steady = self._steady_operations()
         names = sorted(function.structured_input_signature[1])
         self._flows: dict[str, tuple[Flow, ...]] = {
@@ -101,12 +97,6 @@ class InputFlow:
         # As it broadcasts: leading dimensions of one say nothing.
         return value.reshape(value.shape[_leading_ones(value.shape) :])
 
-    @cached_property
-    def _session(self) -> Any:
-        import tensorflow as tf
-
-        return tf.compat.v1.Session(graph=self._graph)
-
     def table(self, lookup: Any) -> tuple[NDArray[Any], NDArray[Any]] | None:
         """Keys and values of the table that a LookupTableFindV2 looks into, or None of one that cannot be read."""
         import tensorflow as tf
@@ -125,37 +115,6 @@ class InputFlow:
             there = tf.raw_ops.LookupTableExportV2(table_handle=own.get_tensor_by_name(handle.name), **types)
         keys, values = self._function.prune([], [there.keys.name, there.values.name])()
         return keys.numpy(), values.numpy()
-
-    def _import(self) -> None:
-        """The function's graph as the current one: calls inlined, and stand-ins for what it captured."""
-        import tensorflow as tf
-        from tensorflow.core.framework import graph_pb2
-        from tensorflow.python.framework import convert_to_constants as freezing
-        from tensorflow.python.ops import handle_data_util
-
-        # TensorFlow 1 notes there what fills its tables, by names that this graph need not have.
-        self._function.graph.clear_collection(tf.compat.v1.GraphKeys.TABLE_INITIALIZERS)
-        # As freezing does it, which would read all weights as well.
-        inlined = freezing._run_inline_graph_optimization(self._function, True, True)  # noqa: FBT003, SLF001
-        # The optimizer's answer may be shared, and is changed here.
-        definition = graph_pb2.GraphDef()
-        definition.CopyFrom(inlined)
-        for node in definition.node:
-            # Only constants are run here, which wait for nothing; asserts would be waited for, and what they assert.
-            readings = [reading for reading in node.input if not reading.startswith("^")]
-            del node.input[:]
-            node.input.extend(readings)
-        there = {node.name for node in definition.node}
-        given = {}
-        for held, inner in self._function.graph.captures:
-            if inner.op.name in there:
-                stand_in = tf.compat.v1.placeholder(inner.dtype, inner.shape, name="held")
-                if inner.dtype == tf.resource:
-                    # The shape of the variable behind it, from which the shapes of its readers follow.
-                    handle_data_util.copy_handle_data(held, stand_in)
-                given[inner.name] = stand_in
-                self._held[stand_in.op.name] = held
-        tf.graph_util.import_graph_def(definition, name="", input_map=given)
 
     def _steady_operations(self) -> frozenset[str]:
         found = {name for name, held in self._held.items() if hasattr(held, "numpy") and _is_plain(held.dtype)}
@@ -209,6 +168,51 @@ class InputFlow:
                 computed = (_computed(operation.type, flow, number, first=position == 0) for flow in flows)
                 found += [flow for flow in computed if flow is not None]
         return found
+
+
+@contextmanager
+def input_flow(function: Any) -> Iterator[InputFlow]:
+    """Look at a ConcreteFunction. Raises what TensorFlow does for a graph that it cannot inline."""
+    import tensorflow as tf
+
+    with tf.Graph().as_default() as graph:
+        held = _imported(function)
+    # The session is nobody's default: tables are read eagerly beside it.
+    with closing(tf.compat.v1.Session(graph=graph)) as session:
+        yield InputFlow(function, held, session)
+
+
+def _imported(function: Any) -> dict[str, Any]:
+    """Make the function's graph the current one, calls inlined; what it captured, by the names of its stand-ins."""
+    import tensorflow as tf
+    from tensorflow.core.framework import graph_pb2
+    from tensorflow.python.framework import convert_to_constants as freezing
+    from tensorflow.python.ops import handle_data_util
+
+    # TensorFlow 1 notes there what fills its tables, by names that this graph need not have.
+    function.graph.clear_collection(tf.compat.v1.GraphKeys.TABLE_INITIALIZERS)
+    # As freezing does it, which would read all weights as well.
+    inlined = freezing._run_inline_graph_optimization(function, True, True)  # noqa: FBT003, SLF001
+    # The optimizer's answer may be shared, and is changed here.
+    definition = graph_pb2.GraphDef()
+    definition.CopyFrom(inlined)
+    for node in definition.node:
+        # Only constants are run here, which wait for nothing; asserts would be waited for, and what they assert.
+        readings = [reading for reading in node.input if not reading.startswith("^")]
+        del node.input[:]
+        node.input.extend(readings)
+    there = {node.name for node in definition.node}
+    given, held_by = {}, {}
+    for held, inner in function.graph.captures:
+        if inner.op.name in there:
+            stand_in = tf.compat.v1.placeholder(inner.dtype, inner.shape, name="held")
+            if inner.dtype == tf.resource:
+                # The shape of the variable behind it, from which the shapes of its readers follow.
+                handle_data_util.copy_handle_data(held, stand_in)
+            given[inner.name] = stand_in
+            held_by[stand_in.op.name] = held
+    tf.graph_util.import_graph_def(definition, name="", input_map=given)
+    return held_by
 
 
 def _computed(kind: str, flow: Flow, number: NDArray[Any], *, first: bool) -> Flow | None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.input_flow import Flow, InputFlow
+from export.input_flow import Flow, InputFlow, input_flow
 from pipeline.core.known_values import Key, KnownValues
 
 _MOST_KEYS = 512
@@ -35,11 +35,11 @@ def known_values(function: Any) -> Mapping[str, KnownValues]:
     Where several operations say something, the narrowest range holds, and keys go before ranges. Raises what TensorFlow
     does for a graph that it cannot inline.
     """
-    graph = InputFlow(function)
     found: dict[str, list[KnownValues]] = defaultdict(list)
-    for operation in graph.operations:
-        for name, known in _READINGS.get(operation.type, _nothing)(operation, graph):
-            found[name].append(known)
+    with input_flow(function) as graph:
+        for operation in graph.operations:
+            for name, known in _READINGS.get(operation.type, _nothing)(operation, graph):
+                found[name].append(known)
     joined = {name: _joined(every) for name, every in found.items()}
     return {name: known for name, known in joined.items() if known is not None}
 
