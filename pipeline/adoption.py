@@ -16,6 +16,9 @@ from pipeline.store import MANIFEST, Store
 ADOPT = "adopt"
 FACT = "adopted"
 
+LONGEST_NAME = 100
+"""Characters of a model's name. Files are called after it, and more is put behind it."""
+
 SourceKind = Literal["keras", "h5", "saved_model", "builder"]
 
 
@@ -137,6 +140,11 @@ def check_name(name: str, *, taken: Mapping[str, Path]) -> None:
     if not (name.isascii() and name.replace("_", "").replace("-", "").isalnum() and name[0].isalnum()):
         raise UsageError(
             f"{name!r} cannot be the name of a model", hint="letters, digits, `_` and `-`: give one with --name"
+        )
+    if len(name) > LONGEST_NAME:
+        raise UsageError(
+            f"{name[:LONGEST_NAME]}... cannot be the name of a model: it has {len(name)} characters",
+            hint=f"give one of at most {LONGEST_NAME} with --name",
         )
     if name in taken:
         raise UsageError(

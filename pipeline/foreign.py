@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -17,6 +16,8 @@ from pipeline.core.errors import ModelFailed, UsageError
 from pipeline.core.known_values import KnownValues
 from pipeline.core.signature import Signature, Tensors, TensorSpec
 from pipeline.foreign_keras import KerasFound, built_by, from_h5, from_keras_file
+from pipeline.saved_model_parts import copy_saved_model
+from pipeline.unanswered import reason_of
 
 _USUAL_SIGNATURE = "serving_default"
 
@@ -124,7 +125,7 @@ def _saved_model(adopted: Adopted) -> Foreign:
         loaded.signatures[signature.name]
     except Exception as error:
         raise ModelFailed(
-            f"{folder} does not load: {type(error).__name__}: {_first_line(error)}",
+            f"{folder} does not load: {type(error).__name__}: {reason_of(error)}",
             hint="it is damaged, or needs operations that this TensorFlow lacks: copy or export it again",
         ) from error
 
@@ -136,7 +137,7 @@ def _saved_model(adopted: Adopted) -> Foreign:
     def write(into: Path, warmup: Tensors, input_checks: bool) -> Signature:  # noqa: FBT001  # see Foreign
         # Checks in the graph, or warmup requests that its own version never saw, would make it another model.
         del warmup, input_checks
-        shutil.copytree(folder, into)
+        copy_saved_model(folder, into)
         return signature
 
     return Foreign(

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
-import re
 import sys
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,9 +13,9 @@ from typing import Any
 
 from pipeline.adoption import Adopted, taken_in
 from pipeline.core.errors import ModelFailed
-from pipeline.lambdas import hint_on_missing_name, names_within_reach, usual_names_of_tf_keras
-
-_REASON_CHARACTERS = 400
+from pipeline.keras_not_loaded import hint_on_loading, keras_reason_of, written_by
+from pipeline.lambdas import names_within_reach, usual_names_of_tf_keras
+from pipeline.unanswered import hint_on_memory
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,18 +40,10 @@ def from_keras_file(adopted: Adopted) -> KerasFound:
             )
         )
     except Exception as error:
-        if _is_of_keras_2(adopted.source):
+        # tf-keras goes on counting as Keras 2 did.
+        if (written_by(adopted.source) or "").startswith("2."):
             return _from_tf_keras(adopted, custom_objects, error)
         raise _not_loaded(adopted, error) from error
-
-
-def _is_of_keras_2(file: str) -> bool:
-    """Whether a `.keras` file says that Keras 2 wrote it; tf-keras goes on counting as that did."""
-    try:
-        with zipfile.ZipFile(file) as archive:
-            return str(json.loads(archive.read("metadata.json"))["keras_version"]).startswith("2.")
-    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError):
-        return False
 
 
 def kept_model(file: Path) -> Any:
@@ -83,7 +72,9 @@ def from_h5(adopted: Adopted) -> KerasFound:
                     hint="save the whole model with `model.save(...)`, or adopt a function that builds it",
                 )
     except OSError as error:
-        raise ModelFailed(f"{adopted.source} is damaged: {_reason(error)}", hint="copy or save it again") from error
+        raise ModelFailed(
+            f"{adopted.source} is damaged: {keras_reason_of(error)}", hint="copy or save it again"
+        ) from error
     try:
         return _found(
             keras.models.load_model(
@@ -109,10 +100,10 @@ def built_by(adopted: Adopted) -> KerasFound:
             raise ModelFailed(f"{adopted.source} is a {type(made).__name__}, no function", hint="name a function")
         try:
             made = made()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ModelFailed(
-                f"{adopted.source} raised {type(error).__name__}: {_reason(error)}",
-                hint="it is called without arguments and has to return a Keras model",
+                f"{adopted.source} raised {type(error).__name__}: {keras_reason_of(error)}",
+                hint=hint_on_memory(error) or "it is called without arguments and has to return a Keras model",
             ) from error
     if not _is_keras_model(made):
         raise ModelFailed(
@@ -128,9 +119,9 @@ def module_of(name: str, *, folder: str) -> Any:
         sys.path.insert(0, folder)
     try:
         module = _from_path(Path(name)) if name.endswith(".py") else _imported(name, folder)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ModelFailed(
-            f"importing {name} raised {type(error).__name__}: {_reason(error)}",
+            f"importing {name} raised {type(error).__name__}: {keras_reason_of(error)}",
             hint="mend it, or install what it needs into this environment",
         ) from error
     own, taken = Path(folder, f"{name}.py"), getattr(module, "__file__", None)
@@ -192,35 +183,19 @@ def _from_tf_keras(adopted: Adopted, custom_objects: Mapping[str, Any], why: Exc
             known = {**usual_names_of_tf_keras(), **custom_objects}
             model = tf_keras.models.load_model(adopted.source, custom_objects=known, compile=False)
     except Exception as error:
-        both = f"{_reason(why)}; tf-keras: {_reason(error)}"
-        raise _not_loaded(adopted, why if _reason(why) == _reason(error) else type(error)(both)) from error
-    note = f"Keras 3 could not load the file ({_reason(why)}), so tf-keras did."
+        both = f"{keras_reason_of(why)}; tf-keras: {keras_reason_of(error)}"
+        raise _not_loaded(
+            adopted, why if keras_reason_of(why) == keras_reason_of(error) else type(error)(both)
+        ) from error
+    note = f"Keras 3 could not load the file ({keras_reason_of(why)}), so tf-keras did."
     return _found(model, notes=(note,))
 
 
 def _not_loaded(adopted: Adopted, error: Exception) -> ModelFailed:
-    reason = _reason(error)
-    low = reason.lower()
-    hint = "it was made by another version of Keras, or is damaged: save it again"
-    missing_name = hint_on_missing_name(error)
-    absent = re.search(r"parent module (?P<module>\S+) cannot be imported", reason)
-    if absent is not None:
-        package = absent["module"].partition(".")[0]
-        hint = f"its code is not here: install {package} into this environment, or name the class with --custom-objects"
-    elif missing_name is not None:
-        hint = missing_name
-    elif "lambda" in low and not adopted.trust:
-        hint = "--trust runs the code that the file carries: only for a file whose maker you trust"
-    elif re.search(r"Unrecognized keyword arguments passed to|Unable to revive model from config", reason) is not None:
-        hint = (
-            "the __init__ of a class of your own has to take what its get_config gives (that of a functional model "
-            "*args and **kwargs, by these names); a class of Keras was saved by another version of it"
-        )
-    elif "could not locate" in low or "unknown" in low:
-        hint = "name the class with --custom-objects module:Class; --trust lets the file name its own module"
-    elif "safe" in low and not adopted.trust:
-        hint = "--trust loads it with the code that it names: only for a file whose maker you trust"
-    return ModelFailed(f"{adopted.source} does not load: {type(error).__name__}: {reason}", hint=hint)
+    return ModelFailed(
+        f"{adopted.source} does not load: {type(error).__name__}: {keras_reason_of(error)}",
+        hint=hint_on_loading(adopted, error),
+    )
 
 
 def _found(model: Any, notes: tuple[str, ...] = ()) -> KerasFound:
@@ -243,10 +218,3 @@ def _is_tf_keras(value: Any) -> bool:
     # Asked only where it was imported: importing it costs two seconds.
     tf_keras = sys.modules.get("tf_keras")
     return tf_keras is not None and isinstance(value, tf_keras.Model)
-
-
-def _reason(error: BaseException) -> str:
-    # Keras puts the whole config of the model before what it met.
-    text = str(error).rpartition("Exception encountered:")[2]
-    text = " ".join(text.split()) or type(error).__name__
-    return text if len(text) <= _REASON_CHARACTERS else f"{text[:_REASON_CHARACTERS]} ..."

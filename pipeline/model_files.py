@@ -86,7 +86,7 @@ def load(file: ModelFile) -> ModelSpec:
     sys.modules[definition.name] = module
     try:
         definition.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ModelFailed(
             f"model file {file.path} raised {type(error).__name__}: {error}",
             hint=f"mend the file; `python {file.path}` shows the traceback",

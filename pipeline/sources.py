@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
+import json
 import re
 import sys
 import zipfile
@@ -14,24 +14,17 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.adoption import Adopted, SourceKind
+from pipeline.adoption import LONGEST_NAME, Adopted, SourceKind
 from pipeline.core.errors import UsageError
+from pipeline.core.unreadable import unreadable_named
+from pipeline.no_model import SAVED_MODEL_FILE, file_refused, folder_refused, nothing_there
 from pipeline.samples.from_files import samples_digest
+from pipeline.saved_model_parts import digest_of_saved_model
 from pipeline.store import digest_of_tree
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK"
-_SAVED_MODEL_FILE = "saved_model.pb"
-_KINDS = "a .keras or .h5 file, a SavedModel folder, or module:function that builds a Keras model"
-_OTHERS = {
-    ".tflite": "a .tflite file is what comes out: adopt the model that it was made from; --beside compares the file",
-    ".onnx": "ONNX models are not taken in: adopt the Keras model or SavedModel that it was made from",
-    ".pt": "PyTorch models are not taken in",
-    ".pth": "PyTorch models are not taken in",
-    ".weights": "weights alone are no model: adopt the whole model, saved with `model.save(...)`",
-    ".json": "an architecture alone is no model: adopt the whole model, saved with `model.save(...)`",
-    ".pb": "a frozen graph has no signature: adopt a SavedModel folder",
-}
+_KERAS_CONFIG = "config.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,14 +43,15 @@ def source_of(asked: str, *, folder: Path) -> Source:
     The digest of a builder is one over its Python file, or over all of its module's package.
     """
     path = Path(folder, asked)
-    if path.is_dir():
-        return _saved_model(path)
-    if path.is_file():
-        return _file(path)
-    module, _, function = asked.rpartition(":")
-    if module and function.isidentifier():
-        return _builder(module, function, folder)
-    raise _nothing_there(asked, path)
+    with unreadable_named(asked):
+        if path.is_dir():
+            return _saved_model(path)
+        if path.is_file():
+            return _file(path)
+        module, _, function = asked.rpartition(":")
+        if module and function.isidentifier():
+            return _builder(module, function, folder)
+        raise nothing_there(asked, path)
 
 
 def module_digest(module: str, *, folder: Path) -> str:
@@ -102,19 +96,20 @@ def as_it_lies_now(adopted: Adopted) -> Adopted:
 
 def _saved_model(path: Path) -> Source:
     folder = path
-    if not (path / _SAVED_MODEL_FILE).is_file():
-        versions = [one for one in path.iterdir() if one.name.isdigit() and (one / _SAVED_MODEL_FILE).is_file()]
+    if not (path / SAVED_MODEL_FILE).is_file():
+        versions = [one for one in path.iterdir() if one.name.isdigit() and (one / SAVED_MODEL_FILE).is_file()]
         if not versions:
-            content = ", ".join(sorted(one.name for one in path.iterdir())[:5]) or "nothing"
-            raise UsageError(
-                f"{path} is not a SavedModel: it holds {content}, but no {_SAVED_MODEL_FILE}",
-                hint=f"give {_KINDS}",
-            )
+            raise folder_refused(path)
         # The one that a model server would serve.
         folder = max(versions, key=lambda version: int(version.name))
     named = folder.resolve()
     name = named.parent.name if named.name.isdigit() else named.name
-    return Source(kind="saved_model", place=str(named), digest=digest_of_tree(folder), suggested_name=_legal_name(name))
+    return Source(
+        kind="saved_model",
+        place=str(named),
+        digest=digest_of_saved_model(folder),
+        suggested_name=_legal_name(name),
+    )
 
 
 def _file(path: Path) -> Source:
@@ -123,7 +118,7 @@ def _file(path: Path) -> Source:
             f"{path} is Python code, and does not say what builds the model",
             hint=f"name the function: {path}:build; a file with MODEL = ModelSpec(...) needs no adopting",
         )
-    if path.name == _SAVED_MODEL_FILE:
+    if path.name == SAVED_MODEL_FILE:
         return _saved_model(path.parent)
     with path.open("rb") as file:
         start = file.read(len(_HDF5))
@@ -133,35 +128,34 @@ def _file(path: Path) -> Source:
     elif start.startswith(_ZIP) and _has_keras_config(path):
         kind = "keras"
     else:
-        raise UsageError(f"{path} is not a model: {_what_it_is(path, start)}", hint=_hint_for(path))
+        raise file_refused(path)
     return Source(
         kind=kind, place=str(path.resolve()), digest=digest_of_tree(path), suggested_name=_legal_name(path.stem)
     )
 
 
 def _has_keras_config(path: Path) -> bool:
+    """Whether it is a zip with a `config.json`. Raises UsageError when that is damaged, or describes no model."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return "config.json" in archive.namelist()
-    except zipfile.BadZipFile:
-        return False
-
-
-def _what_it_is(path: Path, start: bytes) -> str:
-    if not start:
-        return "the file is empty"
-    if start.startswith(_ZIP):
-        damaged = "it starts like a .keras file, but is cut short or damaged"
-        return "it is a zip file without a Keras config.json" if zipfile.is_zipfile(path) else damaged
-    if path.suffix in {".keras", ".h5", ".hdf5"}:
-        return f"in spite of its name it starts with {start!r}"
-    return f"it starts with {start!r}"
-
-
-def _hint_for(path: Path) -> str:
-    suffixes = path.name.partition(".")[2]
-    known = next((hint for suffix, hint in _OTHERS.items() if f".{suffixes}".endswith(suffix)), None)
-    return known or f"give {_KINDS}; a damaged file has to be copied or saved again"
+            if _KERAS_CONFIG not in archive.namelist():
+                return False
+            config = json.loads(archive.read(_KERAS_CONFIG))
+    except zipfile.BadZipFile as error:
+        if not zipfile.is_zipfile(path):
+            return False
+        raise UsageError(f"{path} is damaged: {error}", hint="copy or save it again") from error
+    # Encrypted, packed by a method that Python lacks, no JSON.
+    except (RuntimeError, NotImplementedError, ValueError) as error:
+        raise UsageError(
+            f"{path} is not a model: its {_KERAS_CONFIG} cannot be read ({error})", hint="copy or save it again"
+        ) from error
+    if not (isinstance(config, dict) and {"class_name", "config"} <= config.keys()):
+        raise UsageError(
+            f"{path} is not a model: its {_KERAS_CONFIG} is not that of a Keras model",
+            hint="save it again with `model.save(...)`",
+        )
+    return True
 
 
 def _builder(module: str, function: str, folder: Path) -> Source:
@@ -196,15 +190,5 @@ def _found(name: str, places: list[str]) -> ModuleSpec | None:
     return PathFinder.find_spec(name, places)
 
 
-def _nothing_there(asked: str, path: Path) -> UsageError:
-    parent = path.parent
-    there = [one.name for one in parent.iterdir()] if parent.is_dir() else []
-    near = difflib.get_close_matches(path.name, there, n=1)
-    return UsageError(
-        f"{asked}: there is nothing at that path",
-        hint=f"did you mean `{Path(asked).with_name(near[0])}`?" if near else f"give {_KINDS}",
-    )
-
-
 def _legal_name(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_-") or "model"
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", text)[:LONGEST_NAME].strip("_-") or "model"

@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -195,6 +195,14 @@ def digest_of_tree(folder: Path) -> str:
     if folder.is_file():
         return _digest(folder)
     return digest_of_files(_digests(folder)[0])
+
+
+def digest_of_parts(folder: Path, parts: Sequence[str]) -> str:
+    """The same over those of its files and folders that are named and there."""
+    files = {part: _digest(folder / part) for part in parts if (folder / part).is_file()}
+    for part in parts:
+        files |= {f"{part}/{name}": digest for name, digest in _digests(folder / part)[0].items()}
+    return digest_of_files(files)
 
 
 def _digests(folder: Path) -> tuple[dict[str, str], int]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -214,21 +216,33 @@ def _samples_for(model: Foreign, adopted: Adopted, batch: int | None, representa
         return reference_answers(model, rows, size)
 
     known, unread = model.known_values()
-    made = made_up(
-        Askable(
-            inputs=model.inputs,
-            batch=batch,
-            known=known,
-            answers=answers,
-            rounding_grows=lambda rows: rounding_grows(rows, answers),
-        ),
-        seed=adopted.seed,
-        count=adopted.count,
-        representative=representative,
-        ranges=ranges,
-        shapes={one.input: one.sizes for one in adopted.shapes},
-    )
+    with _memory_named(adopted.count):
+        made = made_up(
+            Askable(
+                inputs=model.inputs,
+                batch=batch,
+                known=known,
+                answers=answers,
+                rounding_grows=lambda rows: rounding_grows(rows, answers),
+            ),
+            seed=adopted.seed,
+            count=adopted.count,
+            representative=representative,
+            ranges=ranges,
+            shapes={one.input: one.sizes for one in adopted.shapes},
+        )
     return made if unread is None else replace(made, notes=(*made.notes, unread))
+
+
+@contextmanager
+def _memory_named(count: int | None) -> Iterator[None]:
+    try:
+        yield
+    except MemoryError as error:
+        asked = "the made-up samples do" if count is None else f"--count {count}: so many samples do"
+        raise UsageError(
+            f"{asked} not fit into memory: {error}", hint="ask for less with --count, or for smaller ones with --shape"
+        ) from error
 
 
 def _batch_notes(batch: int | None) -> list[str]:

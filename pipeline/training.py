@@ -161,7 +161,7 @@ def from_model_file(spec: ModelSpec, what: str, make: Any) -> Any:
     """What the model file's function `what` gives. Raises ModelFailed, naming it, when it raises."""
     try:
         return make()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ModelFailed(
             f"model {spec.name}: its {what}() raised {type(error).__name__}: {error}",
             hint=f"mend {what}() in the model file; `tripoint train {spec.name} -v` shows the traceback",

@@ -16,14 +16,26 @@ _WHERE_MADE = re.compile(
     r"|^\s*File \"[^\n]*\n",
     re.MULTILINE,
 )
-_NODE = re.compile(r"\[\[\{\{node [^}]*\}\}\]\]|\[Op:\w+\]")
+_NODE = re.compile(r"\[\[\{\{node [^}]*\}\}\]\]|\{\{function_node [^}]*\}\}|\[Op:\w+\](?: name:\s*$)?")
 _SCOPE = re.compile(r"'(?P<name>[^']*)' is not a valid (?:root )?scope name")
 
 
 def reason_of(error: BaseException) -> str:
     """What happened, in one line of at most 500 characters, without the calls that led there."""
-    text = _NODE.sub("", _WHERE_MADE.sub("", str(error)))
-    return " ".join(text.split())[:_REASON_CHARACTERS]
+    return plain(str(error))[:_REASON_CHARACTERS]
+
+
+def plain(text: str) -> str:
+    """TensorFlow's message in one line, without the places of its graph."""
+    return " ".join(_NODE.sub("", _WHERE_MADE.sub("", text)).split())
+
+
+def hint_on_memory(error: BaseException) -> str | None:
+    """What helps where more memory was asked for than there is; None for any other error."""
+    # TensorFlow's is known by its name, so that it need not be imported to ask.
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return "this needs more memory than there is: close other programs, use a machine with more, or a smaller model"
+    return None
 
 
 def hint_on(error: BaseException, inputs: Sequence[TensorSpec]) -> str:
@@ -40,7 +52,11 @@ def hint_on(error: BaseException, inputs: Sequence[TensorSpec]) -> str:
             "signature of arrays with --signature (of an estimator: export with build_raw_serving_input_receiver_fn)"
         )
     sizes = ", sizes with --shape input=size,size" if any(None in spec.shape[1:] for spec in inputs) else ""
-    return hint_on_missing_name(error) or (
-        f"its inputs are {described(inputs)}; give values that it can take with --range input=low:high or --samples"
-        f"{sizes}"
+    return (
+        hint_on_missing_name(error)
+        or hint_on_memory(error)
+        or (
+            f"its inputs are {described(inputs)}; give values that it can take with --range input=low:high or --samples"
+            f"{sizes}"
+        )
     )

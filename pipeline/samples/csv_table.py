@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,25 +35,82 @@ def read_csv(
             reader = csv.reader(file)
             header = [name.strip() for name in next(reader, [])]
             total = sum(1 for row in reader if row)
+        _check_header(header, path)
         columns = {spec.name: _columns(spec, header, inputs, path, labels) for spec in inputs}
         wanted = set(spread_rows(total, count))
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
             next(reader, None)
-            rows = [row for at, row in enumerate(row for row in reader if row) if at in wanted]
+            every = enumerate((reader.line_num, row) for row in reader if row)
+            rows = [_Row(path=path, line=line, values=row) for at, (line, row) in every if at in wanted]
     except (UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"--samples {path} is no table in UTF-8: {error}", hint="save it as CSV again") from error
-    numbers = sorted(wanted)
-    arrays = {
-        spec.name: _array(spec, [[row[at] for at in columns[spec.name]] for row in _whole(rows, header, numbers, path)])
-        for spec in inputs
-    }
+    for row in rows:
+        row.check_length(len(header))
+    arrays = {spec.name: _array(spec, [row.cells(columns[spec.name], header) for row in rows]) for spec in inputs}
     if labels is not None:
         if labels not in header:
             raise UsageError(f"--labels: {path} has no column `{labels}`", hint=f"it has {', '.join(header)}")
-        at = header.index(labels)
-        arrays[labels] = np.asarray([_number(row[at], np.dtype(np.int64), labels) for row in rows], dtype=np.int64)
+        right = [row.cells([header.index(labels)], header)[0] for row in rows]
+        arrays[labels] = np.asarray([_number(cell, np.dtype(np.int64)) for cell in right], dtype=np.int64)
     return arrays, total
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cell:
+    """A value as it is written, and where."""
+
+    text: str
+    where: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """The values of one sample, and the line, from 1, on which they end."""
+
+    path: Path
+    line: int
+    values: list[str]
+
+    def check_length(self, width: int) -> None:
+        if len(self.values) != width:
+            raise UsageError(
+                f"--samples {self.path}, line {self.line}: it has {len(self.values)} values, the header {width} names",
+                hint="mend that line",
+            )
+
+    def cells(self, columns: Sequence[int], header: Sequence[str]) -> list[_Cell]:
+        where = f"--samples {self.path}, line {self.line}"
+        return [_Cell(text=self.values[at], where=f"{where}, column `{header[at]}`") for at in columns]
+
+
+def _check_header(header: Sequence[str], path: Path) -> None:
+    if not any(header):
+        raise UsageError(f"--samples {path} is empty", hint="give a header with names, and one row a sample")
+    # Columns that nobody named are 0, 1, 2 and so on where Pandas writes them.
+    if all(_is_number(name) for name in header) and list(header) != [str(at) for at in range(len(header))]:
+        raise UsageError(
+            f"--samples {path} starts with numbers, not with names: {', '.join(header[:8])}",
+            hint="put a line with a name for each column above them, else the first sample would be lost",
+        )
+    if len(header) == 1 and header[0].count(";") + header[0].count("\t"):
+        raise UsageError(
+            f"--samples {path} has one column, `{header[0][:80]}`",
+            hint="part the columns by commas, and write decimals with a point",
+        )
+    twice = sorted({name for name in header if name and header.count(name) > 1})
+    if twice:
+        raise UsageError(
+            f"--samples {path} has several columns called {', '.join(twice)}", hint="give each a name of its own"
+        )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _columns(
@@ -76,43 +134,31 @@ def _columns(
     )
 
 
-def _whole(rows: Sequence[list[str]], header: Sequence[str], numbers: Sequence[int], path: Path) -> Sequence[list[str]]:
-    for number, row in zip(numbers, rows, strict=True):
-        if len(row) != len(header):
-            raise UsageError(
-                f"--samples {path}: sample {number} has {len(row)} values, the header {len(header)} names",
-                hint="mend that line",
-            )
-    return rows
-
-
-def _array(spec: TensorSpec, rows: list[list[str]]) -> NDArray[Any]:
+def _array(spec: TensorSpec, rows: list[list[_Cell]]) -> NDArray[Any]:
     shape = (len(rows), *(int(size or 0) for size in spec.shape[1:]))
     if spec.dtype == "string":
         texts = np.empty(shape, dtype=object)
-        texts.ravel()[:] = [value.encode() for row in rows for value in row]
+        texts.ravel()[:] = [cell.text.encode() for row in rows for cell in row]
         return texts
     if spec.dtype == "bool":
-        return np.asarray([_truth(value, spec.name) for row in rows for value in row]).reshape(shape)
+        return np.asarray([_truth(cell) for row in rows for cell in row], dtype=bool).reshape(shape)
     dtype = np.dtype(spec.dtype)
-    numbers = [_number(value, dtype, spec.name) for row in rows for value in row]
-    return np.asarray(numbers, dtype=dtype).reshape(shape)
+    return np.asarray([_number(cell, dtype) for row in rows for cell in row], dtype=dtype).reshape(shape)
 
 
-def _number(text: str, dtype: np.dtype[Any], name: str) -> float | int:
+def _number(cell: _Cell, dtype: np.dtype[Any]) -> float | int:
     try:
-        number = int(text) if dtype.kind in "iu" else float(text)
+        # Python reads 1_0 as ten, which no other program writes.
+        number = (int if dtype.kind in "iu" else float)(cell.text.replace("_", "?"))
     except ValueError:
-        raise UsageError(
-            f"--samples: {text!r} in the column of `{name}` is no {dtype}", hint="mend or remove that line"
-        ) from None
+        raise UsageError(f"{cell.where}: {cell.text!r} is no {dtype}", hint="mend or remove that line") from None
     if dtype.kind in "iu" and not np.iinfo(dtype).min <= number <= np.iinfo(dtype).max:
-        raise UsageError(f"--samples: {text} of `{name}` does not fit {dtype}", hint="mend or remove that line")
+        raise UsageError(f"{cell.where}: {cell.text} does not fit {dtype}", hint="mend or remove that line")
     return number
 
 
-def _truth(text: str, name: str) -> bool:
-    word = text.strip().lower()
+def _truth(cell: _Cell) -> bool:
+    word = cell.text.strip().lower()
     if word not in _TRUE | _FALSE:
-        raise UsageError(f"--samples: {text!r} of `{name}` is neither true nor false", hint="write true or false")
+        raise UsageError(f"{cell.where}: {cell.text!r} is neither true nor false", hint="write true or false")
     return word in _TRUE

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import UsageError
 from pipeline.core.signature import Tensors, TensorSpec
+from pipeline.core.unreadable import unreadable_named
 from pipeline.samples.csv_table import read_csv
 from pipeline.samples.images import SUFFIXES, image_files, read_images
 from pipeline.samples.npz import npz_looks, read_npy, read_npz
@@ -36,10 +37,11 @@ def samples_digest(path: Path) -> str:
 
     Raises UsageError when there is nothing at the path.
     """
-    if not path.exists():
-        raise UsageError(f"--samples {path}: there is nothing at that path", hint=_KINDS)
-    files = image_files(path) if path.is_dir() else [path]
-    lines = [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
+    with unreadable_named(str(path)):
+        if not path.exists():
+            raise UsageError(f"--samples {path}: there is nothing at that path", hint=_KINDS)
+        files = image_files(path) if path.is_dir() else [path]
+        lines = [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

@@ -16,6 +16,8 @@ from pipeline.samples.wanted import described
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _WHITE = 255.0
+_WHITE_OF_16_BITS = 65535.0
+_WITHOUT_WHITE = ("I", "F")
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -62,8 +64,27 @@ def _pixels(file: Path, mode: str, size: tuple[int, int]) -> NDArray[np.float64]
 
     try:
         with Image.open(file) as image:
-            return np.asarray(image.convert(mode).resize(size, Image.Resampling.BILINEAR), dtype=np.float64)
-    except (UnidentifiedImageError, OSError) as error:
+            return _converted(image, mode, size, file)
+    # Pillow calls a damaged PNG a SyntaxError, and refuses sizes that no memory holds.
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise UsageError(
             f"--samples: {file} cannot be read as an image: {error}", hint="remove it, or save it again"
         ) from error
+
+
+def _converted(image: Any, mode: str, size: tuple[int, int], file: Path) -> NDArray[np.float64]:
+    """Pixels of 0 to 255, [rows, columns] or [rows, columns, colours] as `mode` has them."""
+    from PIL import Image
+
+    if image.mode.startswith("I;16"):
+        # Converted by Pillow, all that is above 255 of 65535 becomes white.
+        grey = Image.fromarray(np.asarray(image, dtype=np.float32) * np.float32(_WHITE / _WHITE_OF_16_BITS))
+        pixels = np.asarray(grey.resize(size, Image.Resampling.BILINEAR), dtype=np.float64)
+        opaque = [np.full_like(pixels, _WHITE)] if mode == "RGBA" else []
+        return pixels if mode == "L" else np.stack([pixels, pixels, pixels, *opaque], axis=-1)
+    if image.mode in _WITHOUT_WHITE:
+        raise UsageError(
+            f"--samples: {file} holds numbers of 32 bits (Pillow's mode {image.mode}), and does not say which is white",
+            hint="save it with 8 bits a colour, or give the numbers in an .npz",
+        )
+    return np.asarray(image.convert(mode).resize(size, Image.Resampling.BILINEAR), dtype=np.float64)

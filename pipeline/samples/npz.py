@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +17,9 @@ from pipeline.core.errors import UsageError
 from pipeline.core.signature import TensorSpec
 
 _CHUNK_BYTES = 1 << 22
+_LABELS = "labels"
+# The last two of members that are encrypted, or packed by a method that Python lacks.
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError)
 
 
 def read_npz(path: Path, names: Sequence[str], *, count: int, what: str) -> tuple[dict[str, NDArray[Any]], int]:
@@ -27,10 +31,16 @@ def read_npz(path: Path, names: Sequence[str], *, count: int, what: str) -> tupl
     try:
         with zipfile.ZipFile(path) as archive:
             held = [name.removesuffix(".npy") for name in archive.namelist()]
-            missing, extra = sorted(set(names) - set(held)), sorted(set(held) - set(names) - {"labels"})
+            missing, extra = sorted(set(names) - set(held)), sorted(set(held) - set(names) - {_LABELS})
+            shown = ", ".join(f"`{name}`" for name in held) or "nothing"
+            if missing == [_LABELS] and not extra:
+                raise UsageError(
+                    f"--labels: {path} holds {shown}, but no `{_LABELS}`",
+                    hint=f"add an array `{_LABELS}` with the index of each sample's right class, or leave --labels out",
+                )
             if missing or extra:
                 raise UsageError(
-                    f"--samples {path} holds {', '.join(f'`{name}`' for name in held)}, the model takes {what}",
+                    f"--samples {path} holds {shown}, the model takes {what}",
                     hint="name the arrays like the inputs: np.savez(file, **{name: array})",
                 )
             found: dict[str, NDArray[Any]] = {}
@@ -38,7 +48,7 @@ def read_npz(path: Path, names: Sequence[str], *, count: int, what: str) -> tupl
             for name in names:
                 with archive.open(f"{name}.npy") as member:
                     found[name], totals[name] = _rows(member, count, path, name)
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
+    except _UNREADABLE as error:
         raise UsageError(
             f"--samples {path} cannot be read: {error}", hint="it is damaged, or no .npz file: save it again"
         ) from error
@@ -60,7 +70,7 @@ def npz_looks(path: Path) -> tuple[TensorSpec, ...]:
                     shape, _, dtype = _header(member)
                 kind = "string" if dtype.kind in "OSU" else dtype.name
                 looks.append(TensorSpec(name=name.removesuffix(".npy"), dtype=kind, shape=(None, *shape[1:])))
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError):
+    except (*_UNREADABLE, ValueError):
         # `read_npz` says what is wrong with it.
         return ()
     return tuple(looks)

@@ -233,10 +233,18 @@ def _refuse_range(spec: TensorSpec, asked: tuple[float, float] | None) -> None:
 
 
 def _check_range(spec: TensorSpec, dtype: np.dtype[Any], low: float, high: float) -> None:
-    limits = (np.iinfo(dtype).min, np.iinfo(dtype).max) if dtype.kind in "iu" else (-np.inf, np.inf)
+    least, most = _limits(dtype)
     whole = dtype.kind not in "iu" or (float(low).is_integer() and float(high).is_integer())
-    if not (low < high and limits[0] <= low and high <= limits[1] and whole):
+    if not (low < high and least <= low and high <= most and whole):
         raise UsageError(
             f"--range {spec.name}={low:g}:{high:g} cannot be: the input is {spec.dtype}",
             hint="give a lower and a higher number that this type can hold",
         )
+
+
+def _limits(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """What made-up values of the type may be: of floating point numbers, no more than float32 holds."""
+    if dtype.kind in "iu":
+        return float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
+    most = min(float(np.finfo(dtype).max), float(np.finfo(np.float32).max))
+    return -most, most

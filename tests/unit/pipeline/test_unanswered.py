@@ -24,6 +24,15 @@ def test_the_reason_is_without_the_calls_that_led_there() -> None:
     assert reason_of(ValueError(RECORDS)) == "Could not parse example input, value: 'x'"
 
 
+def test_the_reason_is_without_the_functions_that_tensorflow_wrapped_it_in() -> None:
+    text = "{{function_node __wrapped__AddV2_device_/job:localhost}} OOM when allocating [Op:AddV2] name: "
+    assert reason_of(ValueError(text)) == "OOM when allocating"
+
+
+def test_memory_that_is_not_there_is_no_matter_of_values() -> None:
+    assert "needs more memory" in hint_on(MemoryError(), TEXT)
+
+
 @pytest.mark.parametrize(
     ("raised", "helps"),
     [

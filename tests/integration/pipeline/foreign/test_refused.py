@@ -30,6 +30,8 @@ pytestmark = NOT_OURS
         ("none", {}, "has no signatures", "model.export"),
         ("builders.py:unbuilt", {}, "does not say what its inputs are", "keras.Input"),
         ("builders.py:raises", {}, "raised KeyError: 'no weights here'", "without arguments"),
+        ("builders.py:leaves", {}, "raised SystemExit: 0", "has to return a Keras model"),
+        ("leaving.py:build", {}, r"importing .*leaving.py raised SystemExit: no GPU", "mend it"),
         ("builders.py:needs", {}, "raised TypeError", "without arguments"),
         ("builders.py:no_model", {}, "returned a builtins.int", "a model of Keras 3 or tf-keras"),
         ("builders.py:absent", {}, "has no `absent`", "after the colon"),
@@ -39,6 +41,7 @@ def test_what_does_not_load_says_why_and_what_would_help(
     source: str, asked: dict[str, object], complaint: str, mend: str, sources: Path
 ) -> None:
     (sources / "raising.py").write_text("1 / 0\n")
+    (sources / "leaving.py").write_text("import sys\nsys.exit('no GPU')\n")
     (sources / "code.py").write_text("Twice = 2\n")
     with pytest.raises(ModelFailed, match=complaint) as refused:
         loaded(source, **asked)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from pipeline.core.errors import UsageError
 from pipeline.core.signature import TensorSpec
-from pipeline.samples.from_files import Given, read_samples, samples_digest
+from pipeline.samples.from_files import Given, looks_of, read_samples, samples_digest
 
 IMAGE = TensorSpec(name="image", dtype="float32", shape=(None, 4, 6, 3))
 WORD = TensorSpec(name="word", dtype="int32", shape=(None, None))
@@ -130,6 +130,29 @@ def test_an_npz_whose_member_is_cut_short_is_named(tmp_path: Path) -> None:
         read(tmp_path / "short.npz", IMAGE)
 
 
+@pytest.mark.parametrize("flag", [1 << 0, None], ids=["encrypted", "unknown packing"])
+def test_an_npz_that_python_cannot_unpack_is_named(tmp_path: Path, flag: int | None) -> None:
+    """Python raises RuntimeError and NotImplementedError for these, and a fault of ours was reported."""
+    content = bytearray(npz(tmp_path, image=np.zeros((3, 4, 6, 3), np.float32)).read_bytes())
+    entry = content.rindex(b"PK\x01\x02")
+    for header, flags in ((0, 6), (entry, 8)):
+        if flag is not None:
+            content[header + flags] |= flag
+        else:
+            content[header + flags + 2] = 97
+    (tmp_path / "packed.npz").write_bytes(content)
+    assert looks_of(tmp_path / "packed.npz") == ()
+    with pytest.raises(UsageError, match="cannot be read"):
+        read(tmp_path / "packed.npz", IMAGE)
+
+
+def test_labels_that_are_asked_for_and_not_there_are_missed_by_name(tmp_path: Path) -> None:
+    """It said that the file holds `image`, and that the model takes `image`."""
+    path = npz(tmp_path, image=np.zeros((3, 4, 6, 3), np.float32))
+    with pytest.raises(UsageError, match="holds `image`, but no `labels`"):
+        read(path, IMAGE, labels=True)
+
+
 def test_images_are_resized_and_scaled_to_the_range(tmp_path: Path) -> None:
     for number in range(3):
         Image.new("RGB", (30, 20), (255 if number == 1 else 0, 0, 0)).save(tmp_path / f"{number}.png")
@@ -145,6 +168,30 @@ def test_images_for_what_is_no_image_are_refused(tmp_path: Path) -> None:
     Image.new("RGB", (30, 20)).save(tmp_path / "0.png")
     with pytest.raises(UsageError, match="images do not fit the input `word`"):
         read(tmp_path, WORD)
+
+
+def test_a_grey_image_of_16_bits_keeps_its_shades(tmp_path: Path) -> None:
+    """Pillow makes all above 255 of 65535 white: a medical or depth image would be one white area, in silence."""
+    shades = np.linspace(0, 65535, 24).reshape(4, 6).astype(np.uint16)
+    Image.fromarray(shades).save(tmp_path / "0.png")
+    images = read(tmp_path, IMAGE).inputs["image"]
+    np.testing.assert_allclose(images[0, ..., 2], shades / 65535, atol=1e-6)
+    grey = TensorSpec(name="image", dtype="uint8", shape=(None, 4, 6, 1))
+    assert np.abs(read(tmp_path, grey).inputs["image"][0, ..., 0] - shades / 257).max() <= 0.5
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_images_that_do_not_say_what_is_white_are_refused(tmp_path: Path, dtype: type[np.generic]) -> None:
+    Image.fromarray(np.full((4, 6), 3000, dtype)).save(tmp_path / "0.tif")
+    with pytest.raises(UsageError, match=r"0\.tif holds numbers of 32 bits"):
+        read(tmp_path, IMAGE)
+
+
+def test_an_image_that_no_memory_holds_is_named(tmp_path: Path) -> None:
+    """Pillow's DecompressionBombError ended in a fault of ours."""
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "huge.png")
+    with pytest.raises(UsageError, match=r"huge\.png cannot be read as an image: .* exceeds limit"):
+        read(tmp_path, IMAGE)
 
 
 def test_a_broken_image_is_named(tmp_path: Path) -> None:
@@ -172,15 +219,26 @@ def test_a_table_gives_columns_to_inputs(tmp_path: Path) -> None:
     ("text", "complaint"),
     [
         ("a,b\n1,2\n", "has the columns a, b"),
-        ("x\nmany\n", "'many' in the column of `x` is no float32"),
+        ("x\n1\n\nmany\n", r"t\.csv, line 4, column `x`: 'many' is no float32"),
+        ("x\n1_0\n", "line 2, column `x`: '1_0' is no float32"),
         ("x\nnan\n1\n", "NaN or infinite"),
-        ("x,labels\n1\n", "has 1 values, the header 2 names"),
+        ("x,labels\n1\n", "line 2: it has 1 values, the header 2 names"),
+        ("", "is empty"),
+        ("0.5\n0.25\n", "starts with numbers, not with names: 0.5"),
+        ("x;y\n1;2\n", "has one column, `x;y`"),
+        ("x,x\n1,2\n", "several columns called x"),
     ],
 )
 def test_a_table_that_does_not_fit_says_where(tmp_path: Path, text: str, complaint: str) -> None:
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(UsageError, match=complaint):
         read(tmp_path / "t.csv", TensorSpec(name="x", dtype="float32", shape=(None,)))
+
+
+def test_columns_that_pandas_numbered_are_names(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("0,1\n0.5,2\n")
+    given = read(tmp_path / "t.csv", TensorSpec(name="x", dtype="float32", shape=(None, 2)))
+    assert given.inputs["x"].tolist() == [[0.5, 2.0]]
 
 
 def test_other_files_and_none_are_refused(tmp_path: Path) -> None:

@@ -101,7 +101,16 @@ def test_values_fill_the_range_that_was_asked_for(dtype: str, low_high: tuple[fl
 
 @pytest.mark.parametrize(
     ("dtype", "low_high"),
-    [("uint8", (0.0, 256.0)), ("int32", (0.5, 2.0)), ("float32", (1.0, 1.0)), ("bool", (0.0, 1.0))],
+    [
+        ("uint8", (0.0, 256.0)),
+        ("int32", (0.5, 2.0)),
+        ("float32", (1.0, 1.0)),
+        ("float32", (0.0, float("inf"))),
+        ("float32", (float("nan"), 1.0)),
+        ("float64", (0.0, 1e300)),
+        ("float16", (0.0, 1e5)),
+        ("bool", (0.0, 1.0)),
+    ],
 )
 def test_an_impossible_range_is_refused(dtype: str, low_high: tuple[float, float]) -> None:
     with pytest.raises(UsageError, match="--range x"):
