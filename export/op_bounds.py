@@ -22,6 +22,9 @@ _OVER_LEADING_DIGITS = math.sqrt(3 / (8 * math.log(2)))
 PRODUCTS = frozenset({"MatMul", "Conv2D", "DepthwiseConv2dNative", "Conv3D", "Conv2DBackpropInput"})
 """Sums of products with a weight; their second input is the weight."""
 
+BATCHED = frozenset({"BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"})
+"""Sums of products of either two computed values or one and a weight, which may come first."""
+
 _BY_OP = {
     "Acos": 4,
     "Acosh": 4,
@@ -107,7 +110,7 @@ def half_roundings(op: str) -> int:
 
 
 def products(op: str, weight_shape: tuple[int, ...], *, transposed: bool = False) -> int:
-    """How many products are summed up for one value."""
+    """How many products are summed up for one value; of the BATCHED operations `summed_in` knows it."""
     match op:
         case "MatMul":
             return weight_shape[1] if transposed else weight_shape[0]
@@ -119,6 +122,16 @@ def products(op: str, weight_shape: tuple[int, ...], *, transposed: bool = False
             return math.prod(weight_shape[:-1])
 
 
+def summed_in(equation: str, at: int, weight_shape: tuple[int, ...]) -> int:
+    """How many products an Einsum sums up for one value, by its weight, which is the operand `at`."""
+    given, made = equation.split("->")
+    letters = given.split(",")[at]
+    if "." in letters:
+        # Which dimensions an ellipsis stands for is not in the equation.
+        return math.prod(weight_shape[:-1])
+    return math.prod(size for letter, size in zip(letters, weight_shape, strict=True) if letter not in made)
+
+
 def walk(count: int, roundoff: float = FLOAT32_ROUNDOFF) -> float:
     """The standard deviation, relative, of `count` independent roundings; `roundoff` is half an ULP above 1."""
     return math.sqrt(count / 3) * _OVER_LEADING_DIGITS * roundoff
@@ -127,7 +140,7 @@ def walk(count: int, roundoff: float = FLOAT32_ROUNDOFF) -> float:
 def channel_axes(op: str, weight: Any) -> tuple[int, ...]:
     """The axes along which our TFLite files give each channel of a weight a scale of its own: none in dense layers."""
     match op:
-        case "MatMul":
+        case "MatMul" | "BatchMatMul" | "BatchMatMulV2" | "BatchMatMulV3" | "Einsum":
             return ()
         case "DepthwiseConv2dNative":
             return (2, 3)

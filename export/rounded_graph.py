@@ -11,20 +11,24 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from export.affine_levels import affine_levels, levels_of
 from export.graph_to_round import GraphToRound
-from export.halves import fits_half
 from export.lowering.in_float32 import COMPUTED_IN
 from export.masks_to_round import masking
-from export.op_bounds import PRODUCTS, ROUNDOFF, channel_axes, half_roundings, products, roundings, walk
+from export.op_bounds import (
+    BATCHED,
+    PRODUCTS,
+    ROUNDOFF,
+    half_roundings,
+    products,
+    roundings,
+    summed_in,
+    walk,
+)
+from export.weight_roundings import Rounded, Weight
 
-Weight = NDArray[np.float64]
 MakerOf = Callable[[str], Any | None]
-Rounded = Callable[[Any, Weight, np.random.Generator], Weight]
 
-_INT8_LEVELS = 127
 _READ_QUANTIZED = frozenset({"Softmax", "LogSoftmax", "Sigmoid", "Tanh", "AvgPool", "Mean"})
 _ARITHMETIC = frozenset({"Add", "AddV2", "Sub", "Mul", "RealDiv", "Maximum", "Minimum", "SquaredDifference"})
 _INTO_PRODUCTS = frozenset({"Add", "AddV2", "BiasAdd", "Sub", "Mul"})
@@ -51,8 +55,9 @@ def with_weights(
     read = _products_with_weights(changed, smallest)
     _round(read, rounded)
     if activation_bits is not None:
-        for node, _ in read:
-            _quantize_data(changed.graph, node, activation_bits)
+        maker_of = changed.makers()
+        for node in {node.name: node for node, _ in read}.values():
+            _quantize_data(changed.graph, node, activation_bits, maker_of)
     if everything:
         _quantize_everything(changed, activation_bits or 8)
     return changed
@@ -61,8 +66,9 @@ def with_weights(
 def _quantize_everything(graph: GraphToRound, bits: int) -> None:
     """Quantize what operations beside products read, and what has fixed steps."""
     in_float = _leave_masks_in_float(graph, bits)
-    for node in [node for node in graph.graph.node if node.op in _READ_QUANTIZED and node.name not in in_float]:
-        _quantize_data(graph.graph, node, bits)
+    maker_of = graph.makers()
+    for node in [node for node in graph.graph.node if _reads_quantized(node, maker_of) and node.name not in in_float]:
+        _quantize_data(graph.graph, node, bits, maker_of)
     maker_of = graph.makers()
     for node in [node for node in graph.graph.node if _is_arithmetic(node, maker_of) and node.name not in in_float]:
         for at, source in enumerate(node.input):
@@ -70,6 +76,12 @@ def _quantize_everything(graph: GraphToRound, bits: int) -> None:
                 node.input[at] = _quantized(graph.graph, source, f"{node.name}/{at}", bits)
     for node in [node for node in graph.graph.node if node.op in _FIXED_RANGES and bits == 8]:
         _quantize_in_fixed_steps(graph.graph, node)
+
+
+def _reads_quantized(node: Any, maker_of: MakerOf) -> bool:
+    """Whether it reads whole numbers, and no product with a weight does that already."""
+    computed = not any(_is_constant(maker_of(name)) for name in node.input if not name.startswith("^"))
+    return node.op in _READ_QUANTIZED or (_is_batched(node) and computed)
 
 
 def _leave_masks_in_float(graph: GraphToRound, bits: int) -> set[str]:
@@ -86,13 +98,22 @@ def _leave_masks_in_float(graph: GraphToRound, bits: int) -> set[str]:
     return set(found)
 
 
-def with_constants(graph: GraphToRound, rounded: Rounded) -> GraphToRound:
-    """The graph with every float32 constant rounded, biases and folded norms among them, as TF.js stores it."""
+def with_constants(graph: GraphToRound, rounded: Rounded, *, weights: Rounded | None = None) -> GraphToRound:
+    """The graph with every float32 constant rounded, biases and folded norms among them, as TF.js stores it.
+
+    TFLite's converter narrows them all as well. `weights` rounds those of products, where that is another way.
+    """
     import tensorflow as tf
 
     changed, float32 = _copied(graph), tf.float32.as_datatype_enum
+    done: set[str] = set()
+    if weights is not None:
+        read = _products_with_weights(changed, 0)
+        _round(read, weights)
+        done = {constant.name for _, constant in read}
     constants = [node for node in changed.graph.node if node.op == "Const" and node.attr["dtype"].type == float32]
-    _round([(constant, constant) for constant in constants if _value(constant).size], rounded)
+    left = [(constant, constant) for constant in constants if _value(constant).size and constant.name not in done]
+    _round(left, rounded)
     return changed
 
 
@@ -100,10 +121,26 @@ def _products_with_weights(graph: GraphToRound, smallest: int) -> list[tuple[Any
     """Each product, and the constant of at least so many elements that it reads as its weight."""
     found, maker_of = [], graph.makers()
     for node in graph.graph.node:
-        weight = maker_of(node.input[1]) if node.op in PRODUCTS else None
-        if _is_constant(weight) and _value(weight).size >= smallest:
-            found.append((node, weight))
+        for at in _weights_at(node):
+            weight = maker_of(node.input[at])
+            if _is_constant(weight) and _value(weight).size >= smallest:
+                found.append((node, weight))
     return found
+
+
+def _weights_at(node: Any) -> tuple[int, ...]:
+    """The positions at which an operation of floats may read a weight; none where it is no product."""
+    if node.op in PRODUCTS:
+        return (1,)
+    return tuple(range(len(node.input))) if _is_batched(node) else ()
+
+
+def _is_batched(node: Any) -> bool:
+    """Whether this is such a product of floats: Keras's own quantization has them of integers."""
+    import tensorflow as tf
+
+    kind = node.attr["Ta" if node.op == "BatchMatMulV3" else "T"].type
+    return node.op in BATCHED and kind == tf.float32.as_datatype_enum
 
 
 def _is_constant(node: Any | None) -> bool:
@@ -140,11 +177,10 @@ def _round(read: Sequence[tuple[Any, Any]], rounded: Rounded) -> None:
 
 def noisy(graph: GraphToRound, *, seed: int) -> GraphToRound:
     """The graph with the noise of float32 arithmetic in another order, and of halves where it is marked with them."""
-    rng = np.random.default_rng(seed)
+    rng, maker_of = np.random.default_rng(seed), graph.makers()
 
     def jittered(node: Any, weight: Weight, _: np.random.Generator) -> Weight:
-        transposed = node.op == "MatMul" and node.attr["transpose_b"].b
-        spread = walk(2 * products(node.op, weight.shape, transposed=transposed))
+        spread = walk(2 * _summed(node, weight.shape, maker_of))
         if roundoff := _half(node):
             # The weight's own rounding, and that of the value that it is multiplied with.
             spread = math.hypot(spread, walk(2, roundoff))
@@ -160,6 +196,18 @@ def noisy(graph: GraphToRound, *, seed: int) -> GraphToRound:
         if spread:
             _multiply(changed.graph, node, spread, seed)
     return changed
+
+
+def _summed(node: Any, shape: tuple[int, ...], maker_of: MakerOf) -> int:
+    """How many products with a weight of this shape a product sums up for one value."""
+    if node.op not in BATCHED:
+        transposed = node.op == "MatMul" and node.attr["transpose_b"].b
+        return products(node.op, shape, transposed=transposed)
+    first = _is_constant(maker_of(node.input[0]))
+    if node.op == "Einsum":
+        return summed_in(node.attr["equation"].s.decode(), 0 if first else 1, shape)
+    turned = node.attr["adj_x" if first else "adj_y"].b
+    return shape[-1] if first != turned else shape[-2]
 
 
 def halves_in(graph: GraphToRound) -> str:
@@ -209,7 +257,12 @@ def _quantize_in_fixed_steps(graph: Any, node: Any) -> None:
     added.attr["min"].f, added.attr["max"].f, added.attr["num_bits"].i = low, high, 8
 
 
-def _quantize_data(graph: Any, node: Any, bits: int) -> None:
+def _quantize_data(graph: Any, node: Any, bits: int, maker_of: MakerOf) -> None:
+    if node.op in BATCHED:
+        for at, source in enumerate(node.input):
+            if not source.startswith("^") and not _is_constant(maker_of(source)):
+                node.input[at] = _quantized(graph, source, f"{node.name}/{at}", bits)
+        return
     data = 2 if node.op == "Conv2DBackpropInput" else 0
     node.input[data] = _quantized(graph, node.input[data], node.name, bits)
 
@@ -287,47 +340,6 @@ def roundings_by_node(graph: GraphToRound) -> list[tuple[str, str, int]]:
             )
         )
     return found
-
-
-def to_float16(_: Any, weight: Weight, __: np.random.Generator) -> Weight:
-    with np.errstate(over="ignore"):
-        return weight.astype(np.float16).astype(np.float64)
-
-
-def to_float16_scaled(_: Any, weight: Weight, rng: np.random.Generator) -> Weight:
-    """As `to_float16` after each output channel was scaled, as a converter scales by the normalization that follows.
-
-    The same spacing, other roundings: one draw of them says too little of an output with few values.
-    """
-    scale = rng.uniform(1.0, 2.0, weight.shape[-1:])
-    return to_float16(_, weight * scale, rng) / scale
-
-
-def where_it_fits(narrowed: Rounded) -> Rounded:
-    """As TF.js's weights are written: those that halves cannot hold are left alone."""
-
-    def rounded(node: Any, weight: Weight, rng: np.random.Generator) -> Weight:
-        return narrowed(node, weight, rng) if fits_half(weight) else weight
-
-    return rounded
-
-
-def to_levels(steps: int) -> Rounded:
-    """As TF.js stores: evenly over the range of the whole weight, with `steps` + 1 levels."""
-
-    def rounded(_: Any, weight: Weight, __: np.random.Generator) -> Weight:
-        lowest, step = affine_levels(float(weight.min()), float(weight.max()), steps)
-        return levels_of(weight, lowest, step, steps) * step + lowest
-
-    return rounded
-
-
-def to_int8(node: Any, weight: Weight, __: np.random.Generator) -> Weight:
-    """As TFLite rounds: evenly and symmetrically, each channel by its largest value."""
-    axes = tuple(axis for axis in range(weight.ndim) if axis not in channel_axes(node.op, weight))
-    step = np.abs(weight).max(axis=axes, keepdims=True) / _INT8_LEVELS
-    step = np.where(step > 0, step, 1.0)
-    return np.asarray(np.round(weight / step) * step)
 
 
 def _copied(graph: GraphToRound) -> GraphToRound:

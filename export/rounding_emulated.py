@@ -5,6 +5,7 @@ Nothing that was converted is looked at, so no fault of a converter or a runtime
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,26 +18,26 @@ from export.rounded_graph import (
     halves_in,
     noisy,
     roundings_by_node,
-    to_float16,
-    to_float16_scaled,
-    to_int8,
-    to_levels,
-    where_it_fits,
     with_constants,
     with_weights,
 )
+from export.weight_roundings import to_float16, to_float16_scaled, to_int8, to_levels, where_it_fits
 from pipeline.core.signature import Tensors
 
 _SEED = 7
 # TFLite's converter leaves smaller weights in float when it quantizes weights only.
 _SMALLEST_QUANTIZED = 1024
 _ONE_BY_ONE = 64
-_TO_FLOAT16 = (to_float16, to_float16_scaled)
+_TO_FLOAT16 = (where_it_fits(to_float16), where_it_fits(to_float16_scaled))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Moved:
-    """How far one output moved: its largest distance, and signal to noise in dB (infinite when it did not move)."""
+    """How far one output moved: its largest distance, and signal to noise in dB (infinite when it did not move).
+
+    Infinite distance and noise say that most of the output became infinite or NaN: how near a real artifact, which has
+    other ranges, stays to it is not known.
+    """
 
     max_error: float
     sqnr_db: float
@@ -63,15 +64,15 @@ def emulated(graph: GraphToRound, samples: Tensors, own: Tensors) -> Rounding:
     operations = roundings_by_node(graph)
     floats = [name for name, array in own.items() if array.dtype.kind == "f"]
 
-    def moved(changed: GraphToRound, subset: Tensors = samples, beside: Tensors = own) -> dict[str, Moved]:
-        got = changed.answers(subset)
-        return {name: _moved(beside[name], got[name]) for name in floats}
+    def moved(changed: GraphToRound) -> dict[str, Moved]:
+        got = changed.answers(samples)
+        return {name: _moved(own[name], got[name]) for name in floats}
 
     # One changed graph at a time: each holds all weights, and TensorFlow copies them for its session.
     own_noise = _worst([moved(noisy(graph, seed=seed)) for seed in (_SEED, _SEED + 1)])
     by_precision = {
-        "float16": _worst([moved(with_weights(graph, narrowed)) for narrowed in _TO_FLOAT16]),
-        "tfjs float16": _worst([moved(with_constants(graph, where_it_fits(narrowed))) for narrowed in _TO_FLOAT16]),
+        "float16": _worst([moved(with_constants(graph, _TO_FLOAT16[0], weights=one)) for one in _TO_FLOAT16]),
+        "tfjs float16": _worst([moved(with_constants(graph, narrowed)) for narrowed in _TO_FLOAT16]),
         "uint8": moved(with_constants(graph, to_levels(255))),
         "uint16": moved(with_constants(graph, to_levels(65_535))),
         "int8": moved(with_weights(graph, to_int8, activation_bits=8, everything=True)),
@@ -105,8 +106,12 @@ def _dynamic(graph: GraphToRound, samples: Tensors, own: Tensors, floats: list[s
 
 
 def _moved(own: NDArray[Any], got: NDArray[Any]) -> Moved:
-    want, errors = own.astype(np.float64), got.astype(np.float64) - own.astype(np.float64)
+    want = own.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        errors = got.astype(np.float64) - want
     finite = np.isfinite(errors)
+    if 2 * finite.sum() < np.isfinite(want).sum():
+        return Moved(max_error=math.inf, sqnr_db=-math.inf)
     noise, signal = float(np.square(errors[finite]).sum()), float(np.square(want[finite]).sum())
     return Moved(
         max_error=float(np.abs(errors[finite]).max(initial=0.0)),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 def holds(content: bytes, kind: int) -> bool:
@@ -32,3 +35,23 @@ def operations_of(model: Any, kind: int) -> Iterator[tuple[Any, Any]]:
         for operation in list(graph.operators):
             if model.operatorCodes[operation.opcodeIndex].builtinCode == kind:
                 yield graph, operation
+
+
+def added_constant(model: Any, values: NDArray[Any]) -> int:
+    """The number of a new buffer of the model that holds the values."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    buffer = schema.BufferT()
+    buffer.data = np.ascontiguousarray(values).ravel().view(np.uint8)
+    model.buffers.append(buffer)
+    return len(model.buffers) - 1
+
+
+def drop_unread_constants(model: Any, graph: Any, indices: Iterable[int]) -> None:
+    """Take their data from those of the tensors that no operation reads any more."""
+    read = {int(index) for operation in graph.operators for index in operation.inputs}
+    left = {index: graph.tensors[index].buffer for index in indices if index not in read}
+    for index in left:
+        graph.tensors[index].buffer = 0
+    for buffer in set(left.values()) - {tensor.buffer for one in model.subgraphs for tensor in one.tensors}:
+        model.buffers[buffer].data = None

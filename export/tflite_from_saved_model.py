@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.kept_signature import check_kept
-from export.lowered_saved_model import Used, lowered, lowered_when_refused, refused_in
+from export.lowered_saved_model import Lowered, Used, lowered, lowered_when_refused, refused_in
 from export.one_sample import ONE_SAMPLE, for_one_sample
 from export.small_floats import IN_TFLITE, NO_SMALL_FLOATS
+from export.tflite_beyond_halves import kept_beyond_halves
 from export.tflite_converter import tflite_converter
 from export.tflite_dynamic_scales import scales_told_apart
 from export.tflite_halves import unfolded_halves_widened
@@ -84,7 +85,7 @@ def tflite_from_saved_model(
                 warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
                 content = converter.convert()
                 if not selective:
-                    return content, source.used
+                    return _with_large_halves(content, source, signature.name, precision, lowering=lowering)
                 whole = (
                     mended(content) if lowering else Mended(content=content, in_float=(), masked=(), apart=(), wider=())
                 )
@@ -164,6 +165,18 @@ def _mends(whole: Mended) -> Iterator[Used]:
     ):
         if nodes:
             yield Used(lowering="integer_faults", operation=what, becomes=becomes, nodes=tuple(sorted(nodes)))
+
+
+def _with_large_halves(
+    content: bytes, source: Lowered, signature_name: str, precision: Precision, *, lowering: bool
+) -> tuple[bytes, tuple[Used, ...]]:
+    """The file with what no half float holds in float32, where its constants are halves."""
+    if precision is not Precision.FLOAT16 or not lowering:
+        return content, source.used
+    exact = tflite_converter(source.folder, signature_name).convert
+    content, nodes = kept_beyond_halves(content, exact, source.folder)
+    found = Used(lowering="halves", operation="a constant that no half float holds", becomes="float32", nodes=nodes)
+    return content, (*source.used, *([found] if nodes else []))
 
 
 def _in_integers(signature: Signature) -> Signature:

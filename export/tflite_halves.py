@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from export.tflite_edited import edited, holds
+from export.tflite_edited import added_constant, drop_unread_constants, edited, holds
 
 
 def unfolded_halves_widened(content: bytes) -> bytes:
@@ -25,7 +25,6 @@ def unfolded_halves_widened(content: bytes) -> bytes:
 def _widen(model: Any) -> None:
     from tensorflow.lite.python import schema_py_generated as schema
 
-    left: set[int] = set()
     for position, graph in enumerate(model.subgraphs):
         folded = _only_read_by_folding(model, graph) if position == 0 else set()
         kept, widened = [], set()
@@ -39,24 +38,11 @@ def _widen(model: Any) -> None:
                 kept.append(operation)
                 continue
             wide = np.asarray(data, np.uint8).view(np.float16).astype(np.float32)
-            graph.tensors[result].buffer = _added(model, wide)
+            graph.tensors[result].buffer = added_constant(model, wide)
             widened.add(int(operation.inputs[0]))
         graph.operators = kept
         # What a product reads as well, as a weight that two layers share, is still asked for.
-        for index in widened - {int(index) for operation in kept for index in operation.inputs}:
-            left.add(graph.tensors[index].buffer)
-            graph.tensors[index].buffer = 0
-    for buffer in left - {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}:
-        model.buffers[buffer].data = None
-
-
-def _added(model: Any, values: Any) -> int:
-    from tensorflow.lite.python import schema_py_generated as schema
-
-    buffer = schema.BufferT()
-    buffer.data = values.view(np.uint8)
-    model.buffers.append(buffer)
-    return len(model.buffers) - 1
+        drop_unread_constants(model, graph, widened)
 
 
 def _only_read_by_folding(model: Any, graph: Any) -> set[int]:

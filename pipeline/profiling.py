@@ -106,6 +106,7 @@ def profile_of(rounding: Rounding, own: Tensors, reference: Tensors, *, left_out
                     sqnr_db=moved[name].sqnr_db if math.isfinite(moved[name].sqnr_db) else None,
                 )
                 for precision, moved in rounding.moved.items()
+                if math.isfinite(moved[name].max_error)
             },
         )
     return Profile(

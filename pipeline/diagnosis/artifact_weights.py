@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.artifact import Artifact, Format
+from export.halves import all_halves
+from pipeline.core.artifact import Artifact, Format, Precision
 
 _MOST_SHARDS = 4
 _FLOATS = {"float32": np.float32, "float16": np.float16}
@@ -37,7 +38,7 @@ def held_by(artifact: Artifact) -> list[Held]:
         case Format.TFJS:
             return list(_of_tfjs(artifact.path))
         case Format.TFLITE:
-            return list(_of_tflite(artifact.path))
+            return list(_of_tflite(artifact.path, narrowed=artifact.precision is Precision.FLOAT16))
         case Format.SAVED_MODEL:
             return list(_of_saved_model(artifact.path))
         case Format.KERAS:
@@ -81,7 +82,8 @@ def _of_tfjs(folder: Path, exchanged: Mapping[str, str] | None = None) -> Iterat
                 yield Held(name=weight["name"], values=values, step=_float16_step(values, stored))
 
 
-def _of_tflite(file: Path) -> Iterator[Held]:
+def _of_tflite(file: Path, *, narrowed: bool) -> Iterator[Held]:
+    """Of a file whose constants were `narrowed` those in float32 may be halves, too, which were widened in it."""
     from tensorflow.lite.python import schema_py_generated as schema
 
     model = schema.ModelT.InitFromPackedBuf(file.read_bytes(), 0)
@@ -96,7 +98,8 @@ def _of_tflite(file: Path) -> Iterator[Held]:
             name = tensor.name.decode()
             if tensor.type in types:
                 values = np.frombuffer(bytes(content), types[tensor.type]).reshape(shape).astype(np.float64)
-                yield Held(name=name, values=values, step=_float16_step(values, np.dtype(types[tensor.type])))
+                stored = np.dtype(np.float16 if narrowed and all_halves(values) else types[tensor.type])
+                yield Held(name=name, values=values, step=_float16_step(values, stored))
             quantization = tensor.quantization
             if tensor.type in integers and quantization is not None and quantization.scale is not None:
                 codes = np.frombuffer(bytes(content), integers[tensor.type]).reshape(shape).astype(np.float64)

@@ -143,17 +143,12 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
         "browser/* *": r"TF\.js has no Cholesky, MatrixDeterminant",
     },
     "huge": {
-        "edge/* float16": _NOISE,
         # No scale of the quantizer's is below 4e-9, and so the factor of 1e-30 is zero.
         "edge/* int8": r"^back: \d+ of 128 values differ; worst at \S+ \d+\): 0, expected",
     },
     "tiny": {
-        "edge/* float16": _NOISE,
         # As above: the smallest step is far larger than 1e-30.
         "edge/* int8": r"^y: 48 of 48 values differ; .*\| y: SQNR -4\d\d\.\d dB",
-    },
-    "large-weights": {
-        "edge/* float16": _NOISE,
     },
     "nan-output": {
         # An atol of 5 is predicted where answers vary by 0.96; why so much has not been looked for.

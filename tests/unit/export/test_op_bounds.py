@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from export.op_bounds import FLOAT32_ROUNDOFF, ROUNDOFF, channel_axes, half_roundings, roundings, walk
+from export.op_bounds import FLOAT32_ROUNDOFF, ROUNDOFF, channel_axes, half_roundings, roundings, summed_in, walk
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,16 @@ def test_tflite_scales_each_channel_of_its_weights() -> None:
     assert channel_axes("Conv2D", np.zeros((3, 3, 8, 16))) == (3,)
     assert channel_axes("DepthwiseConv2dNative", np.zeros((3, 3, 8, 1))) == (2, 3)
     assert channel_axes("MatMul", np.zeros((8, 16))) == ()
+    assert channel_axes("Einsum", np.zeros((8, 16))) == ()
+
+
+@pytest.mark.parametrize(
+    ("equation", "at", "shape", "summed"),
+    [("abc,cde->abde", 1, (12, 3, 4), 12), ("abde,deg->abg", 1, (3, 4, 7), 12), ("bij,nbjk->nbik", 0, (8, 16, 5), 5)],
+)
+def test_an_einsum_sums_up_what_its_answer_lacks(equation: str, at: int, shape: tuple[int, ...], summed: int) -> None:
+    """Attention's projections are such; too few products would make a bound too tight for any runtime."""
+    assert summed_in(equation, at, shape) == summed
     assert math.isclose(walk(0), 0.0)
 
 
