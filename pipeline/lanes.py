@@ -20,14 +20,66 @@ T = TypeVar("T")
 
 _ARRIVES_WITHIN_SECONDS = 0.1
 _BOOTS_WITHIN_SECONDS = 5.0
+_HEARS_WITHIN_SECONDS = 0.1
+
+
+class Turns:
+    """Who answers while artifacts are still made: as many runtimes as there are cores to spare, and all of them later.
+
+    All at once, they would slow down the conversions that the rest of them waits for.
+    """
+
+    def __init__(self, *, at_once: int) -> None:
+        self._at_once = at_once
+        self._answering = 0
+        self._being_made = 0
+        self._changed = threading.Condition()
+
+    def made_first(self, artifact: Future[Any]) -> None:
+        """Let others wait until this is there."""
+        self._count(being_made=1)
+        artifact.add_done_callback(lambda _: self._count(being_made=-1))
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for a turn, and hold it."""
+        with self._changed:
+            while self._being_made and self._answering >= self._at_once:
+                # Not for ever at a time: a thread that waits for a lock does not hear that it is interrupted.
+                self._changed.wait(_HEARS_WITHIN_SECONDS)
+            self._answering += 1
+        try:
+            yield
+        finally:
+            self._count(answering=-1)
+
+    def _count(self, *, being_made: int = 0, answering: int = 0) -> None:
+        with self._changed:
+            self._being_made += being_made
+            self._answering += answering
+            self._changed.notify_all()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstLane(Executor):
+    """The lane of steps that go before answers."""
+
+    lane: Executor
+    turns: Turns
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        submitted = self.lane.submit(fn, *args, **kwargs)
+        self.turns.made_first(submitted)
+        return submitted
 
 
 class RuntimeLane(Executor):
     """One thread that boots a runtime, runs its steps one after the other, and shuts it down after the last of them."""
 
-    def __init__(self, runtime: Runtime, scratch: Path, *, steps: int) -> None:
+    def __init__(self, runtime: Runtime, scratch: Path, *, steps: int, turns: Turns) -> None:
         self._runtime = runtime
         self._scratch = scratch
+        self._turns = turns
         self._stack = ExitStack()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=type(runtime).__name__)
         self._lock = threading.RLock()
@@ -45,7 +97,7 @@ class RuntimeLane(Executor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         with self._lock:
-            submitted = self._pool.submit(self._interruptibly, lambda: fn(*args, **kwargs))
+            submitted = self._pool.submit(self._interruptibly, lambda: self._in_turn(lambda: fn(*args, **kwargs)))
             self._begun = True
             self._steps_left -= 1
             if self._steps_left == 0:
@@ -90,6 +142,10 @@ class RuntimeLane(Executor):
         self._scratch.mkdir(parents=True)
         return self._stack.enter_context(self._runtime.boot(self._scratch))
 
+    def _in_turn(self, run: Callable[[], T]) -> T:
+        with self._turns.turn():
+            return run()
+
     def _interruptibly(self, run: Callable[[], T]) -> T:
         with self._lock:
             if self._interrupted.is_set():
@@ -118,14 +174,16 @@ class LanesByStep:
 
 @contextmanager
 def runtime_lanes(
-    runtimes: Mapping[str, Runtime], scratch: Path, *, steps: Mapping[str, int]
+    runtimes: Mapping[str, Runtime], scratch: Path, *, steps: Mapping[str, int], turns: Turns
 ) -> Iterator[dict[str, RuntimeLane]]:
     """Boot every runtime at once, each in its own lane and under its key; all are down when the block ends.
 
     `steps` says how many steps each lane will get at most: after that many it is shut down. Errors
     of shutting down are raised when the block itself ended well.
     """
-    lanes = {key: RuntimeLane(runtime, scratch / key, steps=steps[key]) for key, runtime in runtimes.items()}
+    lanes = {
+        key: RuntimeLane(runtime, scratch / key, steps=steps[key], turns=turns) for key, runtime in runtimes.items()
+    }
     try:
         yield lanes
     except BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -13,7 +14,7 @@ from pipeline import stages
 from pipeline.cells import Cell
 from pipeline.core.artifact import Format
 from pipeline.core.target import Runtime, SideBySide
-from pipeline.lanes import LanesByStep, RuntimeLane, runtime_lanes
+from pipeline.lanes import FirstLane, LanesByStep, RuntimeLane, Turns, runtime_lanes
 from pipeline.model_files import ModelFile
 from pipeline.plan import TFJS_WORKER, Planner
 from pipeline.recipes import PREFLIGHT, TRAIN
@@ -35,6 +36,7 @@ def running(
     """Start everything that is slow to start: workers, and the runtimes of the `stale` cells."""
     names = {step.name for step in to_make}
     places = _places(stale, shared)
+    turns = Turns(at_once=max(1, (os.cpu_count() or 1) - planner.maker_processes))
     with (
         tempfile.TemporaryDirectory(prefix="tripoint-") as scratch,
         _makers(planner) as makers,
@@ -43,6 +45,7 @@ def running(
             {key: runtime for key, (runtime, _) in places.items()},
             Path(scratch),
             steps={key: len(cells) for key, (_, cells) in places.items()},
+            turns=turns,
         ) as by_key,
         _rehearsing(planner, names, _variants(places, by_key), Path(scratch)),
     ):
@@ -52,6 +55,9 @@ def running(
             planner.workers.executor(TFJS_WORKER).submit(stages.warm_tfjs)
         by_step: dict[str, Executor] = {step.name: makers for step in to_make}
         by_step |= {step.name: tfjs for step in to_make if step.name.startswith(("convert tfjs", PREFLIGHT))}
+        by_step |= {
+            name: FirstLane(lane=lane, turns=turns) for name, lane in by_step.items() if name.startswith("convert ")
+        }
         by_step |= lanes
         try:
             yield LanesByStep(lanes=by_step)
