@@ -18,6 +18,7 @@ LIBRARIES = {
     "tflite-runtime": ("tflite_runtime", "tflite_runtime.interpreter"),
     "litert": ("ai-edge-litert", "ai_edge_litert.interpreter"),
 }
+KEEPS_TO_FIRST_BATCH = "this file keeps to the size of the first batch here"
 
 
 class Refused(Exception):
@@ -39,21 +40,33 @@ class Library:
         `in_integers` says that its int8 inputs and outputs stand for float32, by scales and zero points in the file.
         """
         try:
-            interpreter = self._interpreter(model_content=content, num_threads=threads)
+            interpreter = self._loaded(content, threads)
             signatures = interpreter.get_signature_list()
             if signature not in signatures:
                 raise Refused(f"the file has the signatures {sorted(signatures)}, not `{signature}`")
             interpreter.allocate_tensors()
-            return LoadedModel(interpreter, signature, in_integers=in_integers)
+            return LoadedModel(
+                interpreter, signature, in_integers=in_integers, anew=lambda: self._loaded(content, threads)
+            )
         except (RuntimeError, ValueError) as error:
             raise Refused(f"the file does not load: {error}") from error
 
+    def _loaded(self, content: bytes, threads: int) -> Any:
+        return self._interpreter(model_content=content, num_threads=threads)
+
 
 class LoadedModel:
-    """One signature of a file that is loaded. It takes and gives float32 for what the file has `in_integers`."""
+    """One signature of a file that is loaded. It takes and gives float32 for what the file has `in_integers`.
 
-    def __init__(self, interpreter: Any, signature: str, *, in_integers: bool = False) -> None:
+    `anew` loads the file once more, to find out why the runtime fails where it does not say so.
+    """
+
+    def __init__(
+        self, interpreter: Any, signature: str, *, in_integers: bool = False, anew: Callable[[], Any] | None = None
+    ) -> None:
         self._interpreter = interpreter
+        self._signature = signature
+        self._anew = anew
         self._call = interpreter.get_signature_runner(signature)
         self._inputs: Mapping[str, Mapping[str, Any]] = self._call.get_input_details()
         self._outputs: Mapping[str, Mapping[str, Any]] = self._call.get_output_details()
@@ -147,7 +160,23 @@ class LoadedModel:
             return dict(self._call(**batch))
         except (RuntimeError, ValueError) as error:
             shapes = {name: array.shape for name, array in batch.items()}
-            raise Refused(f"the runtime failed on inputs of shape {shapes}: {error}") from error
+            reason = str(error).strip() or self._reason_not_given(batch)
+            raise Refused(f"the runtime failed on inputs of shape {shapes}: {reason}") from error
+
+    def _reason_not_given(self, batch: Mapping[str, NDArray[Any]]) -> str:
+        """What can be found out where the runtime gives no reason, as tflite-runtime's XNNPACK does not."""
+        unsaid = "it gives no reason"
+        if self._anew is None:
+            return unsaid
+        interpreter = self._anew()
+        try:
+            for name, array in batch.items():
+                interpreter.resize_tensor_input(self._inputs[name]["index"], array.shape)
+            interpreter.allocate_tensors()
+            interpreter.get_signature_runner(self._signature)(**batch)
+        except (RuntimeError, ValueError) as error:
+            return f"{unsaid}, and fails where it is asked this first, too{f': {error}' if str(error).strip() else ''}"
+        return f"{unsaid}, and answers where it is asked this first: {KEEPS_TO_FIRST_BATCH}"
 
     def _checked_count(self, samples: Mapping[str, NDArray[Any]]) -> int:
         if samples.keys() != self._inputs.keys():

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.interpreter import KEEPS_TO_FIRST_BATCH
 from edge.wire import Frame, NotAFrame, Printed, encoded, read_frame
 from pipeline.core.errors import TargetFailed
 
@@ -36,6 +37,11 @@ _TOO_NEW = re.compile(r"Didn't find op for builtin opcode '(?P<operation>\w+)' v
 
 
 def _mend_of(refusal: str) -> str:
+    if KEEPS_TO_FIRST_BATCH in refusal:
+        return (
+            "`batch_sizes = [1]` under [parity] in tripoint.toml asks one size only, as an app does that keeps to one; "
+            "or take the other runtime for this file"
+        )
     too_new = _TOO_NEW.search(refusal)
     if too_new is None:
         return "leave the target or the precision out; docs/edge.md says what each runtime can"

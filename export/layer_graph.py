@@ -79,7 +79,7 @@ def layer_graph(model: Any) -> LayerGraph | None:
     nodes: dict[str, list[Any]] = {}
     for depth in sorted(whole._nodes_by_depth, reverse=True):  # noqa: SLF001  # both Kerases have it, and no other way
         for node in whole._nodes_by_depth[depth]:  # noqa: SLF001
-            nodes.setdefault(_layer(node).name, []).append(node)
+            nodes.setdefault(layer_of(node).name, []).append(node)
     return LayerGraph(
         model=str(model.name),
         places=tuple(_place(name, own) for name, own in nodes.items()),
@@ -104,20 +104,21 @@ def given_tensor(model: Any, layer: str) -> Any:
     """The one symbolic tensor that a layer of the model gives. The layer is used once, and gives one."""
     whole = functional_of(model)
     nodes = (node for own in whole._nodes_by_depth.values() for node in own)  # type: ignore[union-attr]  # noqa: SLF001
-    (tensor,) = (tensor for node in nodes if _layer(node).name == layer for tensor in _given(node))
+    (tensor,) = (tensor for node in nodes if layer_of(node).name == layer for tensor in _given(node))
     return tensor
 
 
 def _place(name: str, nodes: Sequence[Any]) -> Place:
-    layer = _layer(nodes[0])
-    takes = dict.fromkeys(_layer(parent).name for node in nodes for parent in node.parent_nodes)
+    layer = layer_of(nodes[0])
+    takes = dict.fromkeys(layer_of(parent).name for node in nodes for parent in node.parent_nodes)
     inner = [one.name for one in layer._flatten_layers(include_self=False)] if hasattr(layer, "_flatten_layers") else []  # noqa: SLF001
     return Place(
         name=name, takes=tuple(takes), gives=len(_given(nodes[0])), calls=len(nodes), within=tuple(dict.fromkeys(inner))
     )
 
 
-def _layer(node: Any) -> Any:
+def layer_of(node: Any) -> Any:
+    """The layer, or operation, whose call a node of the graph is."""
     return node.operation if hasattr(node, "operation") else node.layer
 
 

@@ -65,6 +65,7 @@ def foreign_of_keras(adopted: Adopted, found: KerasFound, samples: Sequence[Tens
     import tensorflow as tf
 
     from export.keras_interface import interface_of
+    from export.left_in_training import left_in_training
     from export.saved_model_from_call import saved_model_from_call
 
     if adopted.signature is not None:
@@ -100,6 +101,9 @@ def foreign_of_keras(adopted: Adopted, found: KerasFound, samples: Sequence[Tens
         )
 
     notes = [f"Input `{own}` is called `{name}` in the signature." for name, own in interface.renamed.items()]
+    in_training = left_in_training(found.model)
+    if in_training:
+        notes.append(_in_training(in_training))
     if interface.assumed:
         named = ", ".join(f"`{name}`" for name in interface.assumed)
         notes.append(f"The model does not say of which type {named} is: float32 was assumed.")
@@ -112,6 +116,15 @@ def foreign_of_keras(adopted: Adopted, found: KerasFound, samples: Sequence[Tens
         known_values=known_values,
         notes=(*found.notes, *notes),
         keras_model=found.model,
+    )
+
+
+def _in_training(layers: Sequence[str]) -> str:
+    named = ", ".join(f"`{name}`" for name in layers)
+    return (
+        f"Called with training=True: {named}. So the model is random by design, or goes by the batch, when it is called "
+        "as model(x) and as model.export() writes it. predict() turns that off, and so it is off here, in what is "
+        "compared and in what is shipped; to ship it on, adopt what model.export() wrote."
     )
 
 

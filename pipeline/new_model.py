@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from pipeline import model_files
+from pipeline.adoption import LONGEST_NAME
 from pipeline.config import Config
 from pipeline.core.errors import UsageError
 from pipeline.store import disk_problems_named
@@ -70,6 +71,11 @@ def new_model(name: str, config: Config) -> Path:
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise UsageError(
             f"a model cannot be called {name!r}", hint="use small letters, digits and underscores, a letter first"
+        )
+    if len(name) > LONGEST_NAME:
+        raise UsageError(
+            f"a model cannot be called {name[:LONGEST_NAME]}...: that has {len(name)} characters",
+            hint=f"use {LONGEST_NAME} at most",
         )
     file = Path(config.folder, model_files.FOLDER, f"{name}.py")
     if name in model_files.names(config) or file.exists():

@@ -17,6 +17,7 @@ _WHERE_MADE = re.compile(
     re.MULTILINE,
 )
 _NODE = re.compile(r"\[\[\{\{node [^}]*\}\}\]\]|\{\{function_node [^}]*\}\}|\[Op:\w+\](?: name:\s*$)?")
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
 _SCOPE = re.compile(r"'(?P<name>[^']*)' is not a valid (?:root )?scope name")
 
 
@@ -26,7 +27,8 @@ def reason_of(error: BaseException) -> str:
 
 
 def plain(text: str) -> str:
-    """TensorFlow's message in one line, without the places of its graph."""
+    """What TensorFlow or Keras says in one line, without colours, the places of a graph, and what a call was given."""
+    text = _COLOUR.sub("", text).partition("\n\nArguments received by ")[0]
     return " ".join(_NODE.sub("", _WHERE_MADE.sub("", text)).split())
 
 

@@ -19,7 +19,7 @@ import pytest
 from edge.runtime import EdgeProcess
 from pipeline.core.artifact import Artifact, Precision
 from pipeline.core.errors import TargetFailed
-from pipeline.core.signature import Tensors
+from pipeline.core.signature import Signature, Tensors, TensorSpec
 from tests.integration.exported import Exported
 
 _GONE_WITHIN_SECONDS = 10.0
@@ -186,3 +186,34 @@ def test_the_same_runner_works_behind_a_command(
     with remote.boot(tmp_path) as session, session.load(small_tflite[Precision.INT8], "") as runner:
         answers = runner.run(small.samples, batch_size=64)
     assert np.abs(answers.outputs["probabilities"] - small.answers["probabilities"]).max() < 0.1
+
+
+def test_a_loop_whose_batch_changes_says_what_fails(
+    edge: EdgeProcess, small_tflite: Mapping[Precision, Artifact], tmp_path: Path
+) -> None:
+    """Nothing stood behind the colon, and nobody could know that batches of one size would do."""
+    import tensorflow as tf
+
+    def halved(x: object) -> object:
+        _, summed = tf.while_loop(lambda n, _: n < 3, lambda n, y: (n + 1, tf.tanh(y) * 0.5), [0, x])
+        return {"y": summed}
+
+    spec = tf.TensorSpec((None, 6), tf.float32, name="x")
+    module = tf.Module()
+    tf.saved_model.save(module, str(tmp_path / "m"), signatures=tf.function(halved, input_signature=[spec]))
+    (tmp_path / "m.tflite").write_bytes(tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "m")).convert())
+    x, y = (TensorSpec(name=name, dtype="float32", shape=(None, 6)) for name in ("x", "y"))
+    artifact = replace(
+        small_tflite[Precision.FLOAT32],
+        path=tmp_path / "m.tflite",
+        signature=Signature(name="serving_default", inputs=(x,), outputs=(y,)),
+    )
+    rows = {"x": np.ones((7, 6), np.float32)}
+    with edge.boot(tmp_path) as session, session.load(artifact, "") as runner:
+        assert len(runner.run(rows, batch_size=1).outputs["y"]) == 7
+        if edge.library == "litert":
+            assert len(runner.run(rows, batch_size=7).outputs["y"]) == 7
+            return
+        with pytest.raises(TargetFailed, match="gives no reason, and answers where it is asked this first") as failed:
+            runner.run(rows, batch_size=7)
+        assert "batch_sizes = [1]" in failed.value.hint

@@ -147,3 +147,40 @@ def test_a_file_for_one_sample_is_asked_row_by_row() -> None:
 def test_a_file_for_several_samples_takes_no_other_number() -> None:
     with pytest.raises(Refused, match=r"of shape \[4, 2\], given was \[2, 2\]"):
         run(LoadedModel(StandIn(rows_at_once=4), "serving_default"), samples(), batch_size=4)
+
+
+class _Silent(StandIn):
+    """Fails without a reason: always, or for any batch but one of the size that it was planned for, 4 to begin with."""
+
+    def __init__(self, *, always: bool = False) -> None:
+        super().__init__()
+        self._always = always
+        self._planned = {0: 4, 1: 4}
+
+    def resize_tensor_input(self, index: int, shape: Sequence[int]) -> None:
+        self._planned[index] = shape[0]
+
+    def allocate_tensors(self) -> None:
+        pass
+
+    def __call__(self, *, image: NDArray[Any], count: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        if self._always or {len(image)} != set(self._planned.values()):
+            raise RuntimeError
+        return super().__call__(image=image, count=count)
+
+
+@pytest.mark.parametrize(
+    ("always", "said"),
+    [
+        (
+            False,
+            r"of shape .*\(2, 2\).*: it gives no reason, and answers where it is asked this first: this file keeps",
+        ),
+        (True, "it gives no reason, and fails where it is asked this first, too$"),
+    ],
+)
+def test_a_runtime_that_gives_no_reason_is_asked_afresh(*, always: bool, said: str) -> None:
+    """The message ended in a colon: XNNPACK of tflite-runtime 2.14 fails in silence when a loop's batch changes."""
+    model = LoadedModel(_Silent(always=always), "serving_default", anew=lambda: _Silent(always=always))
+    with pytest.raises(Refused, match=said):
+        run(model, samples())

@@ -62,6 +62,7 @@ def test_a_refusal_is_an_error_and_the_runner_lives(tmp_path: Path) -> None:
     ("refusal", "mend"),
     [
         ("Didn't find op for builtin opcode 'SQRT' version '2'. An older version", "has SQRT in no version 2"),
+        ("this file keeps to the size of the first batch here", "`batch_sizes = [1]` under [parity]"),
         ("something else", "docs/edge.md"),
     ],
 )

@@ -27,7 +27,7 @@ def test_the_file_is_found_and_says_what_it_must(tmp_path: Path) -> None:
     assert "NAME" not in file.read_text()
 
 
-@pytest.mark.parametrize("name", ["Flowers", "my-model", "../flowers", "", "2d", "class", "a b"])
+@pytest.mark.parametrize("name", ["Flowers", "my-model", "../flowers", "", "2d", "class", "a b", "n" * 101])
 def test_names_that_cannot_be_are_refused(name: str, tmp_path: Path) -> None:
     """They would become folders, options or no Python at all."""
     with pytest.raises(UsageError, match="cannot be called"):

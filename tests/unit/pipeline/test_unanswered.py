@@ -29,6 +29,11 @@ def test_the_reason_is_without_the_functions_that_tensorflow_wrapped_it_in() -> 
     assert reason_of(ValueError(text)) == "OOM when allocating"
 
 
+def test_the_reason_is_without_keras_colours_and_arguments() -> None:
+    text = "Exception when calling F.\n\n\x1b[1mexpected 4, got 3\x1b[0m\n\nArguments received by F.call():\n  x=1"
+    assert reason_of(ValueError(text)) == "Exception when calling F. expected 4, got 3"
+
+
 def test_memory_that_is_not_there_is_no_matter_of_values() -> None:
     assert "needs more memory" in hint_on(MemoryError(), TEXT)
 

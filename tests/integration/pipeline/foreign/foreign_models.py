@@ -142,6 +142,14 @@ def raises():
     raise KeyError("no weights here")
 
 
+def left_on():
+    x = keras.Input((5,), name="x")
+    inside = keras.Input((5,), name="inside")
+    within = keras.Model(inside, layers.GaussianNoise(1.0, name="noise")(inside, training=True), name="within")
+    drawn = layers.Dropout(0.5, name="drawn")(layers.Dropout(0.1)(x), training=True)
+    return keras.Model(x, layers.Dense(2)(within(drawn)))
+
+
 def leaves():
     raise SystemExit(0)
 

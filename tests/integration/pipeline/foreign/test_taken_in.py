@@ -93,6 +93,15 @@ def test_only_outputs_that_the_model_repeats_are_a_reference(tmp_path: Path) -> 
     assert "asked the same again" in facts["unrepeatable"]["noise"]
 
 
+def test_dropout_that_was_left_on_is_said_to_be_off_here(tmp_path: Path) -> None:
+    """predict() turns it off and model.export() does not: one would ship another model than one had tried out."""
+    facts = taken("builders.py:left_on", tmp_path)
+    assert not facts["unrepeatable"]
+    (note,) = facts["notes"]
+    assert note.startswith("Called with training=True: `drawn`, `within/noise`.")
+    assert "`dropout" not in note
+
+
 def test_samples_that_influence_each_other_are_found_out(tmp_path: Path) -> None:
     (why,) = taken("builders.py:among_others", tmp_path)["unrepeatable"].values()
     assert "in a batch with others" in why
