@@ -122,7 +122,7 @@ def foreign_of_keras(adopted: Adopted, found: KerasFound, samples: Sequence[Tens
 def _in_training(layers: Sequence[str]) -> str:
     named = ", ".join(f"`{name}`" for name in layers)
     return (
-        f"Called with training=True: {named}. So the model is random by design, or goes by the batch, when it is called "
+        f"Called with training=True: {named}. So the model is random by design, or goes by the batch, when called "
         "as model(x) and as model.export() writes it. predict() turns that off, and so it is off here, in what is "
         "compared and in what is shipped; to ship it on, adopt what model.export() wrote."
     )
