@@ -1,10 +1,11 @@
-"""ResizeBicubic as two products with constant matrices: neither TF.js nor TFLite has it.
+"""ResizeBicubic and ResizeArea as two products with constant matrices: neither TF.js nor TFLite has them.
 
 Resizing is linear and takes rows and columns apart, so resizing the unit matrix, by TensorFlow itself, gives both.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from export.lowering.body import Body
 from export.lowering.lowering import Lowering, When
+from export.lowering.raw_operation import raw_operation
 from pipeline.core.artifact import Format
 
 
@@ -23,8 +25,8 @@ def _rewrite(body: Body, node: Any) -> bool:
     given = [one for one in shape[1:3] if one is not None] if shape is not None else []
     if size is None or len(given) != 2:
         return False
-    options = {key: node.attr[key].b for key in ("align_corners", "half_pixel_centers")}
-    rows, columns = (_matrix(old, new, options) for old, new in zip(given, size.tolist(), strict=True))
+    compute = raw_operation(node)
+    rows, columns = (_matrix(old, new, compute) for old, new in zip(given, size.tolist(), strict=True))
 
     def resized(x: Any, _size: Any) -> Any:
         # [batch, height, width, channels], height and width each brought to the end in turn.
@@ -35,18 +37,18 @@ def _rewrite(body: Body, node: Any) -> bool:
     return True
 
 
-def _matrix(given: int, wanted: int, options: dict[str, bool]) -> NDArray[np.float32]:
+def _matrix(given: int, wanted: int, compute: Callable[..., Any]) -> NDArray[np.float32]:
     """[wanted, given], float32."""
     import tensorflow as tf
 
     unit = np.eye(given, dtype=np.float32)[np.newaxis, :, :, np.newaxis]
-    resized = tf.raw_ops.ResizeBicubic(images=unit, size=[wanted, given], **options)
+    resized = tf.function(compute, autograph=False)(unit, tf.constant([wanted, given]))
     return np.asarray(resized[0, :, :, 0], np.float32)
 
 
 BICUBIC = Lowering(
     name="bicubic",
-    operations=frozenset({"ResizeBicubic"}),
+    operations=frozenset({"ResizeBicubic", "ResizeArea"}),
     becomes="two matrix products",
     when={Format.TFLITE: When.ALWAYS, Format.TFJS: When.ALWAYS},
     rewrite=_rewrite,

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from export.lowering.places import input_types, output_places
+from export.lowering.places import input_types, output_places, output_types
 from export.lowering.tables import Tables
 
 # One size a dimension, None where it is not known; None for a tensor of unknown rank.
@@ -41,6 +41,22 @@ class Body:
         position = [argument.name for argument in self._function.signature.input_arg].index(maker)
         return _shape_in(self._function.arg_attr[position].attr, 0)
 
+    def outputs(self, node: Any) -> list[str]:
+        """The tensors that the node makes, as others name them."""
+        return [f"{node.name}:{place}" for place in output_places(node)]
+
+    def dtype(self, reference: str) -> str:
+        """The dtype of a tensor, by TensorFlow's name."""
+        import tensorflow as tf
+
+        maker, _, place = reference.partition(":")
+        if place:
+            node = self._by_name[maker]
+            kind = output_types(node)[output_places(node).index(place)]
+        else:
+            kind = next(argument.type for argument in self._function.signature.input_arg if argument.name == maker)
+        return str(tf.as_dtype(kind).name)
+
     def constant(self, reference: str) -> NDArray[Any] | None:
         """The value of a constant, or None when it is computed or an argument."""
         import tensorflow as tf
@@ -63,14 +79,14 @@ class Body:
         """Let the node compute `by(*inputs)`: a call of a function that is traced for the inputs' shapes and dtypes.
 
         Both converters put the function's body in the place of its call, below the node's own name. `by` returns as
-        many tensors as the node did, of the same dtypes. With `of`, the node reads these float32 tensors instead.
+        many tensors as the node did, of the same dtypes. With `of`, the node reads these tensors instead.
         """
         import tensorflow as tf
 
         kinds = input_types(node)
         before = output_places(node)
         if of is not None:
-            kinds = [tf.float32.as_datatype_enum] * len(of)
+            kinds = [tf.as_dtype(self.dtype(name)).as_datatype_enum for name in of]
             node.input[:] = [*of, *(name for name in node.input if name.startswith("^"))]
         specs = [
             tf.TensorSpec(self.shape(name), tf.as_dtype(kind))

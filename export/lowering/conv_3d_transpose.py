@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from export.lowering.body import Body
+from export.lowering.dilated_transpose import with_gaps
 from export.lowering.lowering import Lowering, When
 from pipeline.core.artifact import Format
 
@@ -23,18 +24,21 @@ def _rewrite(body: Body, node: Any) -> bool:
     given, kernel, made = body.shape(tensor), body.shape(kernel_name), body.shape(f"{node.name}:output:0")
     if given is None or kernel is None or made is None or None in (*given[1:], *kernel, *made[1:]):
         return False
-    if node.attr["data_format"].s not in (b"", b"NDHWC") or set(node.attr["dilations"].list.i) - {1}:
+    if node.attr["data_format"].s not in (b"", b"NDHWC"):
         return False
+    gaps = list(node.attr["dilations"].list.i)[1:4] or [1] * 3
     strides = list(node.attr["strides"].list.i)[1:4]
     same = node.attr["padding"].s == b"SAME"
     margins = [
-        _margins(int(size or 0), int(length or 0), int(wanted or 0), stride, same=same)
-        for size, length, wanted, stride in zip(given[1:4], kernel[:3], made[1:4], strides, strict=True)
+        _margins(int(size or 0), (int(length or 0) - 1) * gap + 1, int(wanted or 0), stride, same=same)
+        for size, length, gap, wanted, stride in zip(given[1:4], kernel[:3], gaps, made[1:4], strides, strict=True)
     ]
 
     def convolved(_sizes: Any, weights: Any, x: Any) -> Any:
         for axis, (stride, around) in enumerate(zip(strides, margins, strict=True), start=1):
             x = _spread(x, axis, stride, around)
+        for axis, gap in enumerate(gaps):
+            weights = with_gaps(weights, axis, gap)
         mirrored = tf.transpose(tf.reverse(weights, [0, 1, 2]), [0, 1, 2, 4, 3])
         return tf.nn.conv3d(x, mirrored, [1] * 5, "VALID")
 

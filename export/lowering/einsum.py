@@ -5,24 +5,34 @@ time. Keras's MultiHeadAttention asks for it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import string
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from export.lowering.body import Body
+from export.lowering.body import Body, Shape
 from export.lowering.lowering import Lowering, When
 from pipeline.core.artifact import Format
 
 
 def _rewrite(body: Body, node: Any) -> bool:
-    terms, result = _parsed(node.attr["equation"].s.decode())
-    if len(terms) != 2 or any(len(set(labels)) != len(labels) for labels in (*terms, result)) or "." in "".join(terms):
+    equation = product_by(node.attr["equation"].s.decode(), [body.shape(name) for name in body.inputs(node)])
+    if equation is None:
         return False
-    left, right = terms
-    # A label of one input alone that is not in the result is summed over, which no equation of Keras's asks for.
-    if set(left) ^ set(right) > set(result):
-        return False
-    body.replace(node, lambda a, b: _product(a, b, left, right, result))
+    body.replace(node, equation)
     return True
+
+
+def product_by(equation: str, shapes: Sequence[Shape]) -> Callable[..., Any] | None:
+    """The equation as a function of its one or two inputs; None for one that is neither a sum nor one product."""
+    terms, result = _parsed(_spelled_out(equation, shapes))
+    if any(len(set(labels)) != len(labels) for labels in (*terms, result)) or "." in "".join((*terms, result)):
+        return None
+    if len(terms) == 1:
+        return lambda a: _turned(*_summed(a, terms[0], result), result)
+    if len(terms) != 2:
+        return None
+    left, right = terms
+    return lambda a, b: _product(*_summed(a, left, right + result), *_summed(b, right, left + result), result)
 
 
 def _parsed(equation: str) -> tuple[list[str], str]:
@@ -30,7 +40,33 @@ def _parsed(equation: str) -> tuple[list[str], str]:
     return terms.split(","), result
 
 
-def _product(a: Any, b: Any, left: str, right: str, result: str) -> Any:
+def _spelled_out(equation: str, shapes: Sequence[Shape]) -> str:
+    """The equation with a label for each axis that `...` stands for, where that is the same axes in every input."""
+    terms, result = _parsed(equation)
+    meant: set[tuple[int | None, ...]] = set()
+    for term, shape in zip(terms, shapes, strict=True):
+        before, dots, behind = term.partition("...")
+        if shape is None:
+            return equation
+        if dots:
+            meant.add(tuple(shape[len(before) : len(shape) - len(behind)]))
+    if len(meant) != 1:
+        return equation
+    labels = "".join(sorted(set(string.ascii_letters) - set(equation))[: len(meant.pop())])
+    return f"{','.join(term.replace('...', labels) for term in terms)}->{result.replace('...', labels)}"
+
+
+def _summed(tensor: Any, labels: str, wanted: str) -> tuple[Any, str]:
+    """The tensor summed over the labels that nobody else has, and those that are left."""
+    import tensorflow as tf
+
+    alone = [position for position, label in enumerate(labels) if label not in wanted]
+    if not alone:
+        return tensor, labels
+    return tf.reduce_sum(tensor, axis=alone), "".join(label for label in labels if label in wanted)
+
+
+def _product(a: Any, left: str, b: Any, right: str, result: str) -> Any:
     import tensorflow as tf
 
     batch = [label for label in left if label in right and label in result]
@@ -42,9 +78,14 @@ def _product(a: Any, b: Any, left: str, right: str, result: str) -> Any:
     rows_first = _arranged(a, left, [*batch, *rows, *summed], [*_each(batch), rows, summed], sizes)
     sums_first = _arranged(b, right, [*batch, *summed, *columns], [*_each(batch), summed, columns], sizes)
     product = tf.matmul(rows_first, sums_first)
-    labels = [*batch, *rows, *columns]
-    spread = _reshaped(product, _each(labels), sizes)
-    return spread if labels == list(result) else tf.transpose(spread, [labels.index(label) for label in result])
+    labels = "".join((*batch, *rows, *columns))
+    return _turned(_reshaped(product, _each(labels), sizes), labels, result)
+
+
+def _turned(tensor: Any, labels: str, result: str) -> Any:
+    import tensorflow as tf
+
+    return tensor if labels == result else tf.transpose(tensor, [labels.index(label) for label in result])
 
 
 def _each(labels: Sequence[str]) -> list[Sequence[str]]:

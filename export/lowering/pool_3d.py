@@ -1,5 +1,7 @@
 """MaxPool3D and AvgPool3D as two flat poolings, one after the other: TFLite pools in two dimensions only.
 
+The largest of negative numbers is 0 in TF.js 4.22 on wasm, where it pools in three.
+
 What lies in the padding counts for neither, in a plane as in depth, so the mean of means is the mean.
 """
 
@@ -39,6 +41,6 @@ POOL_3D = Lowering(
     name="pool_3d",
     operations=frozenset({"MaxPool3D", "AvgPool3D"}),
     becomes="two flat poolings",
-    when={Format.TFLITE: When.ALWAYS},
+    when={Format.TFLITE: When.ALWAYS, Format.TFJS: When.ALWAYS},
     rewrite=_rewrite,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,22 +13,30 @@ from pipeline.core.artifact import Format
 
 
 def _rewrite(body: Body, node: Any) -> bool:
+    roll = roll_of(body, node)
+    if roll is None:
+        return False
+    body.replace(node, roll)
+    return True
+
+
+def roll_of(body: Body, node: Any) -> Callable[..., Any] | None:
+    """The node as a function of its inputs; None where its axes are not constants."""
     import tensorflow as tf
 
     tensor, shift_name, axis_name = body.inputs(node)
     shifts, axes = body.constant(shift_name), body.constant(axis_name)
-    if shifts is None or axes is None or body.shape(tensor) is None:
-        return False
-    turns = list(zip(np.atleast_1d(shifts).tolist(), np.atleast_1d(axes).tolist(), strict=True))
+    if axes is None or body.shape(tensor) is None:
+        return None
 
-    def rolled(x: Any, _shift: Any, _axis: Any) -> Any:
-        for shift, axis in turns:
+    def rolled(x: Any, shift: Any, _axis: Any) -> Any:
+        turns = tf.reshape(shift, [-1]) if shifts is None else np.atleast_1d(shifts).tolist()
+        for place, axis in enumerate(np.atleast_1d(axes).tolist()):
             size = tf.shape(x)[axis] if x.shape[axis] is None else int(x.shape[axis])
-            x = tf.gather(x, tf.math.floormod(tf.range(size) - shift, size), axis=axis)
+            x = tf.gather(x, tf.math.floormod(tf.range(size) - turns[place], size), axis=axis)
         return x
 
-    body.replace(node, rolled)
-    return True
+    return rolled
 
 
 ROLL = Lowering(

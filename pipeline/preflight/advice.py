@@ -10,6 +10,10 @@ from pipeline.core.artifact import Format
 
 _LOWERING_IS_OFF = "a lowering for it exists: leave out --no-lowering, and `lowering = false` in tripoint.toml"
 _GENERAL = "write the layer without it, or leave the target out"
+_COMPLEX = (
+    "complex numbers are lowered where a model reads real or imaginary parts, magnitudes, angles or signals of them, "
+    "and transforms have a fixed size of up to 4096: let no output, loop or variable be complex"
+)
 # Operations by the start of their name.
 _ADVICE = {
     "TensorList": "a loop that collects its steps: give a recurrent layer unroll=True, which needs a fixed number of "
@@ -28,17 +32,17 @@ _ADVICE = {
             "MatrixSolve",
             "MatrixTriangularSolve",
             "MatrixDeterminant",
+            "LogMatrixDeterminant",
             "Cholesky",
-            "Qr",
-            "SelfAdjointEig",
         ),
-        "no edge or browser runtime solves equations: compute that part on the server",
+        "equations of float32 matrices of up to 32 rows, a size that is fixed, are lowered; others are for the server",
+    ),
+    **dict.fromkeys(
+        ("Qr", "Svd", "Eig", "SelfAdjointEig"),
+        "no edge or browser runtime decomposes matrices: compute that part on the server",
     ),
     "Cast to float8": NO_SMALL_FLOATS,
-    "Svd": "no edge or browser runtime solves equations: compute that part on the server",
-    "FFT": "the wasm backend has none; the cpu and webgl backends do",
-    "RFFT": "the wasm backend has none; the cpu and webgl backends do",
-    "Complex": "the wasm backend has no complex numbers; the cpu and webgl backends do",
+    **dict.fromkeys(("Complex", "FFT", "IFFT", "RFFT", "IRFFT", "Real", "Imag", "Angle", "Conj"), _COMPLEX),
 }
 
 

@@ -40,7 +40,7 @@ def test_the_model_fails_without_the_lowering_and_agrees_with_it(
 ) -> None:
     exported = _exported(case, tmp_path / "model")
     own = old_edge if case.on_old else edge
-    session, variant = (own, "") if case.target is Format.TFLITE else (browser, "wasm")
+    session, variant = (own, "") if case.target is Format.TFLITE else (browser, case.variant)
 
     assert not _agrees_without(exported, case, tmp_path / "without", session, variant)
     got, used = _answers(exported, case, tmp_path / "with", session, variant, lowering=True)

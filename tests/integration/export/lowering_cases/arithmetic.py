@@ -35,6 +35,11 @@ def _running_products(x: Any) -> Any:
     return plain + other + tf.math.cumprod(x, axis=1, reverse=True) + tf.math.cumprod(x, axis=2, exclusive=True)
 
 
+def _running_sums(x: Any) -> Any:
+    tf = tensorflow()
+    return tf.cumsum(x, axis=-1) + tf.math.cumprod(x, axis=-2, exclusive=True)
+
+
 def _best(x: Any) -> Any:
     import keras
 
@@ -49,14 +54,36 @@ def _loud(x: Any) -> Any:
     return tf.concat([tf.reshape(tf.abs(frames), (-1, 21)), back, tf.signal.irfft(tf.complex(x, -x), [10])], axis=-1)
 
 
+def _mixed(x: Any) -> Any:
+    """FNet's mixing, cosine transforms, filters of frequencies in one and two dimensions, and turns by an angle."""
+    tf = tensorflow()
+    mixed = tf.math.real(tf.signal.fft2d(tf.cast(x, tf.complex64)))
+    sharpened = tf.signal.irfft2d(tf.signal.rfft2d(x, [4, 6]) * tf.complex(x[:, :1, :1], x[:, 1:2, 1:2]), [4, 6])
+    turned = tf.complex(x[..., ::2], x[..., 1::2]) * tf.exp(tf.complex(0.0, [0.1, 0.2, 0.3]))
+    centred = tf.abs(tf.signal.fftshift(tf.signal.fft(tf.complex(x, 2 * x)), axes=-1))
+    products = tf.einsum("bij,bkj->bik", turned, tf.math.conj(turned)) / tf.complex(2.0, 1.0)
+    parts = [mixed, tf.signal.dct(x), sharpened, tf.math.imag(turned), centred, tf.math.angle(products)]
+    return tf.concat([tf.reshape(part, (-1, part.shape[1] * part.shape[2])) for part in parts], axis=-1)
+
+
+def _masked(x: Any) -> Any:
+    tf = tensorflow()
+    # 0.3 and 256 are true.
+    return tf.where(tf.cast(tf.round(x) * 256 + 0.3 * tf.floor(x), "bool"), x, 2.0)
+
+
 CASES = [
     *on_both("erfinv", _erfinv, (4,)),
     *on_both("gamma", _gamma, (6,)),
     *on_both("sign_bit", _best, (3, 5)),
-    *on_both("spectrum", _loud, (21,)),
+    *on_both("complex_pairs", _loud, (21,)),
+    *on_both("complex_pairs", _mixed, (3, 6)),
+    Case(lowering="axis_from_behind", target=Format.TFJS, compute=_running_sums, shape=(3, 4)),
     Case(lowering="cumprod", target=Format.TFLITE, compute=_running_products, shape=(7, 3)),
     Case(lowering="elementary", target=Format.TFLITE, compute=_elementary, shape=(4,)),
     Case(lowering="erfc", target=Format.TFJS, compute=lambda x: 2.0 - tensorflow().math.erfc(x), shape=(4,)),
+    Case(lowering="floor_division", target=Format.TFJS, compute=lambda x: x // 0.3, shape=(4,), variant="cpu"),
     Case(lowering="softsign", target=Format.TFJS, compute=lambda x: tensorflow().nn.softsign(x) * 2, shape=(4,)),
+    Case(lowering="to_booleans", target=Format.TFJS, compute=_masked, shape=(9,)),
     Case(lowering="xlogy", target=Format.TFJS, compute=_xlogy, shape=(4,)),
 ]

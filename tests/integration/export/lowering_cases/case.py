@@ -26,6 +26,8 @@ class Case:
     precision: Precision = Precision.FLOAT32
     on_old: bool = False
     """Whether it is the older of the two edge runtimes that fails."""
+    variant: str = "wasm"
+    """The browser's backend that fails."""
     holds: Callable[[], Any] | None = None
     """Makes what the layer holds, which `compute` is then given after its input."""
 

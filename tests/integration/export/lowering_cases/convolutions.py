@@ -28,7 +28,15 @@ def _in_groups(x: Any) -> Any:
 def _unfolded(x: Any) -> Any:
     tf = tensorflow()
     wide = tf.nn.conv3d_transpose(x, _kernel(3, 2, 1, 4, 2), [SAMPLES, 5, 9, 4, 4], [1, 2, 3, 1, 1], "SAME")
-    return tf.nn.conv3d_transpose(wide, _kernel(2, 2, 2, 3, 4), [SAMPLES, 6, 18, 8, 3], [1, 1, 2, 2, 1], "VALID")
+    wide = tf.nn.conv3d_transpose(wide, _kernel(2, 2, 2, 3, 4), [SAMPLES, 6, 18, 8, 3], [1, 1, 2, 2, 1], "VALID")
+    gaps = [1, 1, 2, 3, 1]
+    return tf.nn.conv3d_transpose(wide, _kernel(2, 2, 2, 1, 3) / 10, [SAMPLES, 6, 18, 8, 1], 1, "SAME", dilations=gaps)
+
+
+def _with_gaps(x: Any) -> Any:
+    import keras
+
+    return keras.ops.conv_transpose(x, _kernel(3, 2, 4, 2), 1, "same", dilation_rate=(2, 3))
 
 
 def _pooled(x: Any) -> Any:
@@ -47,9 +55,22 @@ def _pooled(x: Any) -> Any:
     )
 
 
+def _pooled_below_zero(x: Any) -> Any:
+    return tensorflow().nn.max_pool3d(-1.0 - x * x, 2, [1, 2, 1], "VALID")
+
+
+def _padded(x: Any) -> Any:
+    tf = tensorflow()
+    wide = tf.pad(x, [[0, 0], [1, 0], [0, 2], [0, 0], [0, 1]], constant_values=3.0)
+    return tf.pad(wide, [[0, 0], [0, 0], [1, 1], [1, 0], [0, 0]], "SYMMETRIC") + 0.5
+
+
 CASES = [
+    *on_both("dilated_transpose", _with_gaps, (5, 7, 2)),
     *on_both("unpadded_convolution", _skipping, (16, 16, 2), on_old=True),
     Case(lowering="conv_3d_transpose", target=Format.TFJS, compute=_unfolded, shape=(3, 3, 4, 2)),
     Case(lowering="grouped_convolution", target=Format.TFJS, compute=_in_groups, shape=(9, 7, 4)),
+    Case(lowering="deep_pad", target=Format.TFJS, compute=_padded, shape=(2, 3, 2, 2), variant="webgl"),
+    Case(lowering="pool_3d", target=Format.TFJS, compute=_pooled_below_zero, shape=(3, 4, 2, 2)),
     Case(lowering="pool_3d", target=Format.TFLITE, compute=_pooled, shape=(4, 5, 6, 2)),
 ]

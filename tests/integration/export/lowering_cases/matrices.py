@@ -55,7 +55,63 @@ def _sum_of_nothing(x: Any) -> Any:
     return x + tf.reduce_sum(nothing, axis=-1, keepdims=True)
 
 
+def _solved(x: Any) -> Any:
+    tf = tensorflow()
+    square = tf.reshape(x, (-1, 4, 4))
+    # A zero in the first place, where the pivot is to come from another row.
+    square = tf.linalg.set_diag(square, tf.constant([0.0, 2.0, -1.0, 3.0]) + 0.0 * square[:, 0])
+    definite = tf.matmul(square, square, transpose_b=True) + tf.eye(4)
+    triangle = tf.linalg.cholesky(definite)
+    sides = square[..., :2]
+    solved = [
+        tf.linalg.inv(definite),
+        tf.linalg.solve(definite, sides, adjoint=True),
+        tf.linalg.triangular_solve(triangle, sides) + tf.linalg.triangular_solve(triangle, sides, adjoint=True),
+        tf.linalg.cholesky_solve(triangle, sides),
+    ]
+    sign, size = tf.linalg.slogdet(square)
+    numbers = tf.stack([tf.linalg.det(square), sign, size, tf.linalg.logdet(definite)], axis=1)
+    crossed = tf.linalg.cross(square[..., :3], square[..., 1:])
+    return tf.concat([*(tf.reshape(one, (-1, one.shape[1] * one.shape[2])) for one in (*solved, crossed)), numbers], 1)
+
+
+def _of_one_matrix(x: Any) -> Any:
+    tf = tensorflow()
+    upper = tf.linalg.diag_part(x, k=1) + tf.linalg.diag_part(x, k=-1)[:, :2] * 2
+    return tf.linalg.set_diag(x, tf.linalg.diag_part(x) * 3)[:, :2, 1] + upper
+
+
+def _chosen(x: Any) -> Any:
+    tf = tensorflow()
+    best = tf.argsort(x[..., 0], direction="DESCENDING")
+    return tf.gather(x, best[:, :3], batch_dims=1) * tf.gather(x[..., 1], best[:, 3:], batch_dims=1)[..., tf.newaxis]
+
+
+def _in_words(x: Any) -> Any:
+    tf = tensorflow()
+    product = tf.einsum("...ij,jk->...ik", x, tf.reshape(tf.range(20.0), (4, 5)) / 10)
+    return tf.einsum("bhqk->bqh", product)[..., tf.newaxis] + tf.einsum("bhij,bhkj->bih", x, x)[..., tf.newaxis]
+
+
+def _masked(x: Any) -> Any:
+    tf = tensorflow()
+    # The last row is masked altogether, with what Keras masks with.
+    seen = tf.constant([[True, False, True], [True, True, False], [False, False, False]])
+    return tf.nn.softmax(tf.where(seen, x, tf.float32.min * 0.7))
+
+
 CASES = [
+    *on_both("equations", _solved, (16,)),
+    *on_both("diagonal", _of_one_matrix, (4, 3)),
+    Case(
+        lowering="cross",
+        target=Format.TFLITE,
+        compute=lambda x: tensorflow().linalg.cross(x[..., :3], x[..., 1:]),
+        shape=(2, 4),
+    ),
+    Case(lowering="batch_gather", target=Format.TFJS, compute=_chosen, shape=(6, 4)),
+    Case(lowering="einsum", target=Format.TFJS, compute=_in_words, shape=(2, 3, 4)),
+    Case(lowering="masked_softmax", target=Format.TFJS, compute=_masked, shape=(3, 3), variant="webgl"),
     *on_both("integer_matmul", _of_bytes, (4,)),
     *on_both("roll", lambda x: tensorflow().roll(x, [1, -2], axis=[1, 2]), (4, 5)),
     *on_both("sparse_matmul", _neighbours, (4,)),
