@@ -1,62 +1,121 @@
-"""Where a graph masks attention's scores, which a quantized file leaves in float (`export/tflite_masked_scores.py`)."""
+"""Where a graph masks attention's scores, which a quantized file leaves in float (`export/masked_scores.py`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
+from export.graph_to_round import GraphToRound
+from export.masked_scores import masked_scores
+from pipeline.core.signature import Tensors
 
-_HANDING_ON = frozenset(
-    ("Reshape", "Transpose", "ExpandDims", "Squeeze", "Cast", "StridedSlice", "Tile", "BroadcastTo")
-)
-_SUMS = frozenset(("Add", "AddV2", "Sub"))
-_CHOICES = frozenset(("Select", "SelectV2"))
-# Scores do not reach so far: the exponential of float32 ends at 104 below the largest.
-_FAR = 1000.0
-_DEEP = 6
-
-
-def masking(graph: Any, maker_of: Callable[[str], Any | None]) -> Iterator[tuple[Any, list[int]]]:
-    """Each operation from unmasked scores to their softmax, with the positions at which it reads such scores."""
-    for node in graph.node:
-        if node.op == "Softmax":
-            behind = list(_joins(node.input[0], maker_of))
-            yield from behind
-            if behind:
-                yield node, []
-
-
-def _joins(source: str, maker_of: Callable[[str], Any | None]) -> Iterator[tuple[Any, list[int]]]:
-    node = maker_of(source)
-    if node is None:
-        return
-    if node.op in _HANDING_ON:
-        yield from _joins(node.input[0], maker_of)
-    elif node.op in _SUMS | _CHOICES:
-        given = [
-            at
-            for at, name in enumerate(node.input)
-            if not name.startswith("^") and not (at == 0 and node.op in _CHOICES)
-        ]
-        near = [at for at in given if not _is_far(node.input[at], maker_of, _DEEP)]
-        deeper = {at: found for at in given if (found := list(_joins(node.input[at], maker_of)))}
-        if len(near) < len(given) or deeper:
-            yield node, [at for at in near if at not in deeper]
-            for found in deeper.values():
-                yield from found
+_IN_TFLITE = {
+    "Add": "ADD",
+    "AddV2": "ADD",
+    "ExpandDims": "EXPAND_DIMS",
+    "GatherV2": "GATHER",
+    "MaxPool": "MAX_POOL_2D",
+    "Minimum": "MINIMUM",
+    "Reshape": "RESHAPE",
+    "Select": "SELECT",
+    "SelectV2": "SELECT_V2",
+    "Slice": "SLICE",
+    "Softmax": "SOFTMAX",
+    "Split": "SPLIT",
+    "Squeeze": "SQUEEZE",
+    "StridedSlice": "STRIDED_SLICE",
+    "Sub": "SUB",
+    "Transpose": "TRANSPOSE",
+}
 
 
-def _is_far(source: str, maker_of: Callable[[str], Any | None], deep: int) -> bool:
-    """Whether this is a constant beyond all scores, or a product with one."""
+def masking(graph: GraphToRound, samples: Tensors) -> dict[str, list[int]]:
+    """Each operation from unmasked scores to their softmax, with the positions at which it reads such scores.
+
+    The samples are answered once, and only if anything joins scores before a softmax. What is computed in a loop or in
+    a branch has no range that could be asked, and counts as unmasked. Raises what TensorFlow raises.
+    """
     import tensorflow as tf
 
-    node = maker_of(source)
-    if node is None or deep == 0:
-        return False
-    if node.op == "Const":
-        value = np.asarray(tf.make_ndarray(node.attr["value"].tensor))
-        return value.dtype.kind == "f" and bool(np.abs(value).max(initial=0.0) >= _FAR)
-    if node.op == "Mul":
-        return any(_is_far(name, maker_of, deep - 1) for name in node.input if not name.startswith("^"))
-    return node.op in _HANDING_ON and _is_far(node.input[0], maker_of, deep - 1)
+    with tf.Graph().as_default() as built:
+        tf.graph_util.import_graph_def(graph.graph, name="")
+        ranged = _Ranged(built)
+        # Ranges are what is asked for first, when all are zero.
+        masked_scores(ranged)
+        always = _computed_always(built)
+        widths = {name: _width(one) for name, one in ranged.asked.items() if one.op in always}
+        if widths:
+            outputs = {name: width.name for name, width in widths.items()}
+            asked = GraphToRound(graph=built.as_graph_def(), inputs=graph.inputs, outputs=outputs)
+            ranged.widths = {name: float(width) for name, width in asked.answers(samples).items()}
+    found = masked_scores(ranged)
+    return {operation.name: _scores_read(operation, ranged, found) for operation in found.values()}
+
+
+class _Ranged:
+    """A TensorFlow graph as a `RangedGraph`, whose tensors go by their names."""
+
+    def __init__(self, graph: Any) -> None:
+        self._graph = graph
+        self.widths: Mapping[str, float] = {}
+        self.asked: dict[str, Any] = {}
+
+    def operations(self) -> Iterator[Any]:
+        return iter(self._graph.get_operations())
+
+    def kind(self, operation: Any) -> str:
+        return _IN_TFLITE.get(operation.type, "")
+
+    def made(self, operation: Any) -> str:
+        return str(operation.outputs[0].name)
+
+    def floats_read(self, operation: Any) -> list[str]:
+        return [tensor.name for tensor in operation.inputs if tensor.dtype.is_floating]
+
+    def maker(self, tensor: str) -> Any:
+        return _computed(self._graph.get_tensor_by_name(tensor)).op
+
+    def is_constant(self, tensor: str) -> bool:
+        return bool(self.maker(tensor).type == "Const")
+
+    def width(self, tensor: str) -> float:
+        self.asked[tensor] = self._graph.get_tensor_by_name(tensor)
+        return self.widths.get(tensor, 0.0)
+
+
+def _computed(tensor: Any) -> Any:
+    """Identity only hands on, and so does Enter, which hands a constant into a loop."""
+    while tensor.op.type in ("Identity", "Enter"):
+        tensor = tensor.op.inputs[0]
+    return tensor
+
+
+def _computed_always(graph: Any) -> set[Any]:
+    """The operations outside of loops and branches."""
+    within: dict[Any, int] = {}
+    for operation in graph.get_operations():
+        before = (*(tensor.op for tensor in operation.inputs), *operation.control_inputs)
+        within[operation] = max((within.get(one, 0) for one in before), default=0) + _enters(operation)
+    return {operation for operation, depth in within.items() if depth == 0}
+
+
+def _enters(operation: Any) -> int:
+    """1 where a loop or a branch begins, -1 where it ends; what goes round in a loop does neither."""
+    kinds = {tensor.op.type for tensor in operation.inputs}
+    begins = operation.type == "Enter" or (operation.type == "Switch" and "LoopCond" not in kinds)
+    ends = operation.type == "Exit" or (operation.type == "Merge" and "NextIteration" not in kinds)
+    return int(begins) - int(ends)
+
+
+def _width(tensor: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.maximum(tf.reduce_max(tensor), 0) - tf.minimum(tf.reduce_min(tensor), 0)
+
+
+def _scores_read(operation: Any, graph: _Ranged, masked: Mapping[str, Any]) -> list[int]:
+    return [
+        at
+        for at, tensor in enumerate(operation.inputs)
+        if tensor.dtype.is_floating and not graph.is_constant(tensor.name) and _computed(tensor).name not in masked
+    ]

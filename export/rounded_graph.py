@@ -7,14 +7,13 @@ are put there. For float32, every operation is given noise as large as independe
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from export.graph_to_round import GraphToRound
 from export.lowering.in_float32 import COMPUTED_IN
-from export.masks_to_round import masking
 from export.op_bounds import (
     BATCHED,
     PRODUCTS,
@@ -25,7 +24,7 @@ from export.op_bounds import (
     summed_in,
     walk,
 )
-from export.weight_roundings import Rounded, Weight
+from export.weight_roundings import Rounded, Weight, to_int8
 
 MakerOf = Callable[[str], Any | None]
 
@@ -39,17 +38,11 @@ _SEED = 7
 
 
 def with_weights(
-    graph: GraphToRound,
-    rounded: Rounded,
-    *,
-    activation_bits: int | None = None,
-    smallest: int = 0,
-    everything: bool = False,
+    graph: GraphToRound, rounded: Rounded, *, activation_bits: int | None = None, smallest: int = 0
 ) -> GraphToRound:
     """The graph with every weight of a product rounded, and with the data that these read quantized when asked.
 
-    Weights of fewer than `smallest` elements are left alone, with their data. `everything` quantizes what other
-    operations read, too.
+    Weights of fewer than `smallest` elements are left alone, with their data.
     """
     changed = _copied(graph)
     read = _products_with_weights(changed, smallest)
@@ -58,44 +51,35 @@ def with_weights(
         maker_of = changed.makers()
         for node in {node.name: node for node, _ in read}.values():
             _quantize_data(changed.graph, node, activation_bits, maker_of)
-    if everything:
-        _quantize_everything(changed, activation_bits or 8)
     return changed
 
 
-def _quantize_everything(graph: GraphToRound, bits: int) -> None:
-    """Quantize what operations beside products read, and what has fixed steps."""
-    in_float = _leave_masks_in_float(graph, bits)
-    maker_of = graph.makers()
-    for node in [node for node in graph.graph.node if _reads_quantized(node, maker_of) and node.name not in in_float]:
-        _quantize_data(graph.graph, node, bits, maker_of)
-    maker_of = graph.makers()
-    for node in [node for node in graph.graph.node if _is_arithmetic(node, maker_of) and node.name not in in_float]:
+def in_integers(graph: GraphToRound, *, bits: int, in_float: Mapping[str, list[int]]) -> GraphToRound:
+    """The graph with weights as int8 has them, and with what all operations read quantized, or what has fixed steps.
+
+    But for those `in_float`, of which only what they read at these positions is.
+    """
+    changed = with_weights(graph, to_int8, activation_bits=bits)
+    for node in [node for node in changed.graph.node if node.name in in_float]:
+        for at in in_float[node.name]:
+            node.input[at] = _quantized(changed.graph, node.input[at], f"{node.name}/{at}/scores", bits)
+    maker_of = changed.makers()
+    for node in [node for node in changed.graph.node if _reads_quantized(node, maker_of) and node.name not in in_float]:
+        _quantize_data(changed.graph, node, bits, maker_of)
+    maker_of = changed.makers()
+    for node in [node for node in changed.graph.node if _is_arithmetic(node, maker_of) and node.name not in in_float]:
         for at, source in enumerate(node.input):
             if not source.startswith("^"):
-                node.input[at] = _quantized(graph.graph, source, f"{node.name}/{at}", bits)
-    for node in [node for node in graph.graph.node if node.op in _FIXED_RANGES and bits == 8]:
-        _quantize_in_fixed_steps(graph.graph, node)
+                node.input[at] = _quantized(changed.graph, source, f"{node.name}/{at}", bits)
+    for node in [node for node in changed.graph.node if node.op in _FIXED_RANGES and bits == 8]:
+        _quantize_in_fixed_steps(changed.graph, node)
+    return changed
 
 
 def _reads_quantized(node: Any, maker_of: MakerOf) -> bool:
     """Whether it reads whole numbers, and no product with a weight does that already."""
     computed = not any(_is_constant(maker_of(name)) for name in node.input if not name.startswith("^"))
     return node.op in _READ_QUANTIZED or (_is_batched(node) and computed)
-
-
-def _leave_masks_in_float(graph: GraphToRound, bits: int) -> set[str]:
-    """Quantize the scores before their masks instead of after: the names of what then reads floats.
-
-    Not in int16x8, whose quantizer leaves nothing in float.
-    """
-    if bits != 8:
-        return set()
-    found = {node.name: (node, near) for node, near in masking(graph.graph, graph.makers())}
-    for node, near in found.values():
-        for at in near:
-            node.input[at] = _quantized(graph.graph, node.input[at], f"{node.name}/{at}/scores", bits)
-    return set(found)
 
 
 def with_constants(graph: GraphToRound, rounded: Rounded, *, weights: Rounded | None = None) -> GraphToRound:

@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.graph_to_round import GraphToRound
+from export.masks_to_round import masking
 from export.rounded_graph import (
     halves_in,
+    in_integers,
     noisy,
     roundings_by_node,
     with_constants,
@@ -57,9 +59,9 @@ class Rounding:
 
 
 def emulated(graph: GraphToRound, samples: Tensors, own: Tensors) -> Rounding:
-    """Try all precisions out on the samples, to which the graph itself answers `own`. All are answered twelve times.
+    """Try all precisions out on the samples, to which the graph itself answers `own`.
 
-    Outputs that are no floats are left out. Raises what TensorFlow raises.
+    All are answered twelve times, by masked attention once more. Outputs that are no floats are left out. Raises what TensorFlow raises.
     """
     operations = roundings_by_node(graph)
     floats = [name for name, array in own.items() if array.dtype.kind == "f"]
@@ -75,8 +77,9 @@ def emulated(graph: GraphToRound, samples: Tensors, own: Tensors) -> Rounding:
         "tfjs float16": _worst([moved(with_constants(graph, narrowed)) for narrowed in _TO_FLOAT16]),
         "uint8": moved(with_constants(graph, to_levels(255))),
         "uint16": moved(with_constants(graph, to_levels(65_535))),
-        "int8": moved(with_weights(graph, to_int8, activation_bits=8, everything=True)),
-        "int16x8": moved(with_weights(graph, to_int8, activation_bits=16, everything=True)),
+        "int8": moved(in_integers(graph, bits=8, in_float=masking(graph, samples))),
+        # Its quantizer leaves nothing in float.
+        "int16x8": moved(in_integers(graph, bits=16, in_float={})),
         "dynamic": _dynamic(
             with_weights(graph, to_int8, activation_bits=8, smallest=_SMALLEST_QUANTIZED), samples, own, floats
         ),

@@ -11,10 +11,6 @@ from typing import Any
 import numpy as np
 
 STEPS = 255
-OF_ONE_SCALE = frozenset(
-    ("EXPAND_DIMS", "GATHER", "MAX_POOL_2D", "RESHAPE", "SLICE", "SPLIT", "SQUEEZE", "STRIDED_SLICE", "TRANSPOSE")
-)
-"""What hands a range backwards, too: out of these comes what goes in."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +25,17 @@ class CalibratedGraph:
         """Those that make something."""
         return (one for one in self.graph.operators or () if indices(one.outputs))
 
+    def made(self, operation: Any) -> int:
+        """The first tensor that it makes."""
+        return int(operation.outputs[0])
+
+    def floats_read(self, operation: Any) -> list[int]:
+        """Those of its inputs that have a range."""
+        return [index for index in indices(operation.inputs) if self.width(index)]
+
     def name_of(self, operation: Any) -> str:
         """The name of what it makes."""
-        name: bytes = self.graph.tensors[operation.outputs[0]].name
+        name: bytes = self.graph.tensors[self.made(operation)].name
         return name.decode()
 
     def kind(self, operation: Any) -> str:

@@ -86,17 +86,11 @@ def tflite_from_saved_model(
                 content = converter.convert()
                 if not selective:
                     return _with_large_halves(content, source, signature.name, precision, lowering=lowering)
-                whole = (
-                    mended(content) if lowering else Mended(content=content, in_float=(), masked=(), apart=(), wider=())
-                )
+                whole = mended(content) if lowering else Mended(content=content)
                 content = quantized_but(
-                    whole.content,
-                    keep_float,
-                    precision=precision,
-                    label=label,
-                    operations=(*whole.in_float, *whole.masked),
+                    whole.content, keep_float, precision=precision, label=label, operations=whole.in_float
                 )
-            return content, (*source.used, *_mends(whole))
+            return content, (*source.used, *whole.used)
 
     rows = _ROWS_OF_A_LOOP if has_loop else 1
     try:
@@ -153,18 +147,6 @@ def _functions(saved_model: Path) -> list[Any]:
 
 def _has_loop(function: Any) -> bool:
     return any(node.op in _LOOPS for node in function.node_def)
-
-
-def _mends(whole: Mended) -> Iterator[Used]:
-    wrong = "an operation that TFLite's int8 gets wrong"
-    for nodes, what, becomes in (
-        (whole.in_float, wrong, "float32"),
-        (whole.apart, wrong, "one with a range of its own"),
-        (whole.masked, "a mask over attention's scores", "float32"),
-        (whole.wider, "a result smaller than a step of what it is made of", "one of as wide a range as such a step"),
-    ):
-        if nodes:
-            yield Used(lowering="integer_faults", operation=what, becomes=becomes, nodes=tuple(sorted(nodes)))
 
 
 def _with_large_halves(

@@ -13,7 +13,7 @@ Each fault was measured with TensorFlow 2.21 and LiteRT 2.3, and none is reporte
   the concatenation in a bidirectional layer. It stays in float.
 - SQRT, LOG and DIV: tflite-runtime 2.14 has them in float only, and runs no other files. They stay in float.
 
-Masks of attention (`tflite_masked_scores`) and vanishing results (`tflite_vanishing`) are files of their own.
+Masks of attention (`masked_scores`) and vanishing results (`tflite_vanishing`) are files of their own.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from export.tflite_calibrated_graph import OF_ONE_SCALE, STEPS, CalibratedGraph, indices
-from export.tflite_masked_scores import masked_scores
+from export.lowered_saved_model import Used
+from export.masked_scores import OF_ONE_SCALE, masked_scores
+from export.tflite_calibrated_graph import STEPS, CalibratedGraph, indices
 from export.tflite_vanishing import widened
 
 _COMPARISONS = ("LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL", "EQUAL", "NOT_EQUAL")
@@ -35,26 +36,12 @@ _NEWER = ("SQRT", "LOG", "DIV")
 _IN_TENSORFLOW = frozenset(
     (
         *("Less", "LessEqual", "Greater", "GreaterEqual", "Equal", "NotEqual"),
-        *(
-            "Minimum",
-            "Maximum",
-            "ClipByValue",
-            "Select",
-            "SelectV2",
-            "ReverseV2",
-            "Sqrt",
-            "RealDiv",
-            "Log",
-            "Log1p",
-            "Softmax",
-            "Add",
-            "AddV2",
-            "Sub",
-            "Mul",
-            "SquaredDifference",
-        ),
+        *("Minimum", "Maximum", "ClipByValue", "Select", "SelectV2", "ReverseV2", "Sqrt", "RealDiv", "Log", "Log1p"),
+        *("Softmax", "Add", "AddV2", "Sub", "Mul", "SquaredDifference"),
     )
 )
+_WRONG = "an operation that TFLite's int8 gets wrong"
+_IN_FLOAT = "float32"
 _LARGEST_SCALE = 1.0
 # A probability has steps of 2^-8; half of that still leaves 128 values apart.
 _SMALLEST_SCALE = 2.0**-9
@@ -71,15 +58,15 @@ def may_have_integer_faults(function: Any) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Mended:
-    """A calibrated file that can be quantized; `in_float` and `masked` may not be, `apart` and `wider` have other
-    ranges. All are operations, by the tensors that they make.
-    """
+    """A calibrated file that can be quantized, but for the operations `in_float`; `used` says what was found in it."""
 
     content: bytes
-    in_float: tuple[str, ...]
-    masked: tuple[str, ...]
-    apart: tuple[str, ...]
-    wider: tuple[str, ...]
+    used: tuple[Used, ...] = ()
+
+    @property
+    def in_float(self) -> tuple[str, ...]:
+        """By the tensors that they make."""
+        return tuple(node for used in self.used if used.becomes == _IN_FLOAT for node in used.nodes)
 
 
 def mended(calibrated: bytes) -> Mended:
@@ -90,25 +77,36 @@ def mended(calibrated: bytes) -> Mended:
     model = schema.ModelT.InitFromPackedBuf(calibrated, 0)
     kinds = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
     graphs = [CalibratedGraph(model, graph, kinds) for graph in model.subgraphs]
-    in_float = tuple(graph.name_of(one) for graph in graphs for one in graph.operations() if _fails(graph, one))
-    masking = [(graph, one) for graph in graphs for one in masked_scores(graph)]
-    masked = tuple(graph.name_of(one) for graph, one in masking)
-    found = [(graph, one, _narrowed(graph, one)) for graph in graphs for one in graph.operations()]
-    clipping = [(graph, one, read) for graph, one, read in found if read and graph.name_of(one) not in masked]
-    apart = tuple(graph.name_of(one) for graph, one, _ in clipping)
-    wider = tuple(graph.name_of(one) for graph in graphs for one in widened(graph))
+    every = [(graph, one) for graph in graphs for one in graph.operations()]
+    failing = [graph.name_of(one) for graph, one in every if _fails(graph, one)]
+    masking = [(graph, one) for graph in graphs for one in masked_scores(graph).values()]
+    masked = [graph.name_of(one) for graph, one in masking]
+    clipping = [
+        (graph, one, at) for graph, one in every if graph.name_of(one) not in masked for at in _narrowed(graph, one)
+    ]
+    wider = [graph.name_of(one) for graph in graphs for one in widened(graph)]
+    for graph, operation, position in clipping:
+        _set_apart(model, graph.graph, operation, position)
     # Even a selection in float hands its range to what it reads: that stays in float, too, one step before it.
-    for graph, one in masking:
-        for position in _choices(graph, one):
-            masked += (_set_apart(model, graph.graph, one, position),)
-    if not (clipping or wider or masking):
-        return Mended(content=calibrated, in_float=in_float, masked=masked, apart=(), wider=())
-    for graph, operation, positions in clipping:
-        for position in positions:
-            _set_apart(model, graph.graph, operation, position)
-    builder = flatbuffers.Builder(len(calibrated))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return Mended(content=bytes(builder.Output()), in_float=in_float, masked=masked, apart=apart, wider=wider)
+    before = [_set_apart(model, graph.graph, one, at) for graph, one in masking for at in _choices(graph, one)]
+    found = (
+        (failing, _WRONG, _IN_FLOAT),
+        ([graph.name_of(one) for graph, one, _ in clipping], _WRONG, "one with a range of its own"),
+        (masked + before, "a mask over attention's scores", _IN_FLOAT),
+        (wider, "a result smaller than a step of what it is made of", "one of as wide a range as such a step"),
+    )
+    if clipping or masking or wider:
+        builder = flatbuffers.Builder(len(calibrated))
+        builder.Finish(model.Pack(builder), b"TFL3")
+        calibrated = bytes(builder.Output())
+    return Mended(
+        content=calibrated,
+        used=tuple(
+            Used(lowering="integer_faults", operation=what, becomes=becomes, nodes=tuple(sorted(set(nodes))))
+            for nodes, what, becomes in found
+            if nodes
+        ),
+    )
 
 
 def _set_apart(model: Any, graph: Any, operation: Any, position: int) -> str:

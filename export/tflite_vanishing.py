@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from export.tflite_calibrated_graph import OF_ONE_SCALE, STEPS, CalibratedGraph, indices
+from export.masked_scores import OF_ONE_SCALE
+from export.tflite_calibrated_graph import STEPS, CalibratedGraph, indices
 
 _SUMS = frozenset(("ADD", "SUB"))
 _PRODUCTS = frozenset(("MUL", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "BATCH_MATMUL"))
@@ -27,8 +28,8 @@ def widened(graph: CalibratedGraph) -> Iterator[Any]:
     """Give such results a wider range, and what hands them on the same; yield what computes them."""
     wider: set[int] = set()
     for operation in graph.operations():
-        made = int(operation.outputs[0])
-        read = [index for index in indices(operation.inputs) if graph.width(index)]
+        made = graph.made(operation)
+        read = graph.floats_read(operation)
         if graph.kind(operation) in OF_ONE_SCALE and wider.intersection(read):
             handed_on = graph.graph.tensors[next(index for index in read if index in wider)].quantization
             _set(graph, made, float(handed_on.min[0]), float(handed_on.max[0]))

@@ -137,7 +137,7 @@ def test_what_sets_a_variable_and_a_branch_that_is_a_constant_are_no_faults() ->
     builder = flatbuffers.Builder(0)
     builder.Finish(model.Pack(builder), b"TFL3")
     content = bytes(builder.Output())
-    assert mended(content) == Mended(content=content, in_float=(), masked=(), apart=(), wider=())
+    assert mended(content) == Mended(content=content)
 
 
 def _exported(build: Callable[[Any], Any], folder: Path) -> tuple[Exported, NDArray[np.float32]]:
