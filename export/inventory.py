@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from export.functions_called import functions_called
 from export.layer_of_node import LayerNames, layer_of_node
 from export.lowered_saved_model import Used, lowered
 from export.tfjs_booleans import widen_booleans
@@ -111,7 +112,7 @@ def _nodes_in(saved_model: Path, signature_name: str) -> Iterator[tuple[str, str
     while waiting:
         node = waiting.pop()
         yield node.op, node.name
-        for name in _called(node):
+        for name in functions_called(node):
             if name in functions and name not in seen:
                 seen.add(name)
                 waiting += functions[name].node_def
@@ -125,10 +126,3 @@ def _upstream(outputs: Iterable[str], nodes: Mapping[str, Any]) -> Iterator[Any]
             seen.add(name)
             yield nodes[name]
             wanted += nodes[name].input
-
-
-def _called(node: Any) -> Iterator[str]:
-    for value in node.attr.values():
-        if value.HasField("func"):
-            yield value.func.name
-        yield from (function.name for function in value.list.func)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from export.functions_called import functions_reached
 from export.lowering.body import Body
 from export.lowering.every import LOWERINGS
 from export.lowering.in_float32 import BECOMES, DOUBLES, HALVES, NAME, compute_in_float32
@@ -58,6 +59,7 @@ def lowered(
     for meta_graph in content.meta_graphs:
         library = meta_graph.graph_def.library
         tables = constant_tables(meta_graph) if lowering else {}
+        reached = functions_reached(meta_graph.graph_def)
         if lowering:
             for kind, nodes in compute_in_float32(meta_graph, _narrowed(target, refused)).items():
                 used[NAME, f"arithmetic in {kind}", BECOMES] |= nodes
@@ -65,7 +67,9 @@ def lowered(
             simplify(function)
             if lowering:
                 for done, operation, node in _lower(Body(function, library, tables), target, refused):
-                    used[done.name, operation, done.becomes].add(node)
+                    # Others are lowered as far as can be seen of them, and no converter meets them.
+                    if function.signature.name in reached:
+                        used[done.name, operation, done.becomes].add(node)
         if target is Format.TFLITE:
             empty_unread(meta_graph, tables)
     with _written(content, saved_model, scratch) as folder:

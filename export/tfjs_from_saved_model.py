@@ -27,7 +27,7 @@ from export.tfjs_graph import TfjsGraph, UnsupportedOperations, optimized_graph,
 from export.tfjs_hard_swish import take_hard_swish_apart
 from export.tfjs_one_hot import count_one_hot
 from export.tfjs_signature import named_after, signature_of_tfjs, write_empty_sizes
-from export.tfjs_tables import only_tables_read_by
+from export.tfjs_tables import check_tables_fit, only_tables_read_by
 from export.tfjs_weights import read_weights, write_weights
 from pipeline.core.artifact import TFJS_PRECISIONS, Format, Precision
 from pipeline.core.errors import ConversionFailed
@@ -58,6 +58,7 @@ def tfjs_from_saved_model(
     """
     label = f"{model_name or saved_model.parent.name} tfjs {precision}"
     _check_precision(precision, label)
+    check_tables_fit(saved_model, label=label)
     with (
         lowered(saved_model, scratch=into, target=Format.TFJS, lowering=lowering) as source,
         tempfile.TemporaryDirectory(prefix="converter-", dir=into) as scratch,
@@ -120,7 +121,9 @@ def _write(
     try:
         manifest = write_weights(named, into=into, precision=precision, kept=lambda name: belongs_to(name, keep_float))
     except ValueError as error:
-        raise ConversionFailed(f"{label}: {error}", hint="let the layer compute in float32") from error
+        raise ConversionFailed(
+            f"{label}: {error}", hint="let the layer compute in float32, or with integers of 32 bits"
+        ) from error
     # Sorted, because the converter's order of attributes differs from run to run.
     (into / MODEL_FILE).write_text(json.dumps({**model, "weightsManifest": manifest}, sort_keys=True))
 

@@ -9,7 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+import numpy as np
+
+from export.lowering.tables import constant_tables
+from pipeline.core.errors import ConversionFailed
 
 
 @contextmanager
@@ -31,3 +37,21 @@ def only_tables_read_by(signature_name: str, converter: Any) -> Iterator[None]:
         yield
     finally:
         converter.TrackableView = usual
+
+
+def check_tables_fit(saved_model: Path, *, label: str) -> None:
+    """Raise ConversionFailed where a table holds integers beyond 32 bits.
+
+    TF.js has no others, and the converter cuts them off: 2^33 + 1 becomes the key 1, and takes its place.
+    """
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    content = saved_model_pb2.SavedModel.FromString((saved_model / "saved_model.pb").read_bytes())
+    every = (table for graph in content.meta_graphs for table in constant_tables(graph).values())
+    for part in (part for table in every for part in table):
+        if part.dtype == np.int64 and part.size and not np.array_equal(part, part.astype(np.int32)):
+            wide = part[part != part.astype(np.int32)]
+            raise ConversionFailed(
+                f"{label}: a lookup table holds {wide.size} integers beyond 32 bits, such as {wide[0]}; TF.js has none",
+                hint="number what is looked up anew, look it up before the model, or leave out the browser (--target)",
+            )

@@ -49,7 +49,7 @@ def write_weights(
 
     Weights that `kept` is true of stay float32, as do in float16 those that halves cannot hold.
 
-    Raises ValueError for a dtype that TF.js lacks.
+    Raises ValueError for a dtype that TF.js lacks, and for integers beyond 32 bits.
     """
     stored = [_stored(name, array, Precision.FLOAT32 if kept(name) else precision) for name, array in weights]
     shards = math.ceil(sum(one.size for one in stored) / _SHARD_BYTES)
@@ -95,6 +95,20 @@ def _strings(content: memoryview, count: int) -> tuple[NDArray[Any], int]:
     return array, start
 
 
+def _narrowed(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    """The constant in a type of TF.js. Raises ValueError for integers that would be cut off."""
+    if array.dtype.name not in _NARROWED:
+        return array
+    if array.dtype == np.int64:
+        # The ends of int64 stand for no end at all, as of a slice.
+        whole, narrow = np.iinfo(np.int64), np.iinfo(np.int32)
+        array = np.where(array == whole.max, narrow.max, np.where(array == whole.min, narrow.min, array))
+        wide = array[array != array.astype(np.int32)]
+        if wide.size:
+            raise ValueError(f"TF.js has no integers beyond 32 bits, and the constant {name} holds {wide[0]}")
+    return np.asarray(array.astype(_NARROWED[array.dtype.name]))
+
+
 def _stored(name: str, array: NDArray[Any], precision: Precision) -> _Stored:
     if array.dtype.kind in "OSU":
         text = b"".join(_counted(value) for value in array.reshape(-1).tolist())
@@ -102,7 +116,7 @@ def _stored(name: str, array: NDArray[Any], precision: Precision) -> _Stored:
         return _Stored(entry=entry, size=len(text), pieces=[memoryview(text)])
     if array.dtype.name in _SMALL:
         return _stored_small(name, array)
-    data = array.astype(_NARROWED[array.dtype.name]) if array.dtype.name in _NARROWED else array
+    data = _narrowed(name, array)
     if data.dtype.name not in _KEPT:
         raise ValueError(f"TF.js has no {data.dtype.name}, which the constant {name} is")
     entry = {"name": name, "shape": list(data.shape), "dtype": data.dtype.name}

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from export.functions_called import functions_called
 from export.lowering.body import Body
 from export.lowering.places import input_types, output_places, output_types
 
@@ -92,7 +93,7 @@ def _with_twins(meta_graph: Any, kinds: Mapping[int, str]) -> Iterator[tuple[str
     """Give each function that is called from outside, and takes or gives such a type, a twin: both names."""
     library = meta_graph.graph_def.library
     outside = set(meta_graph.object_graph_def.concrete_functions)
-    outside |= {name for node in meta_graph.graph_def.node for name in _functions_of(node)}
+    outside |= {name for node in meta_graph.graph_def.node for name in functions_called(node)}
     for function in list(library.function):
         signature = function.signature
         arguments = (*signature.input_arg, *signature.output_arg)
@@ -102,13 +103,6 @@ def _with_twins(meta_graph: Any, kinds: Mapping[int, str]) -> Iterator[tuple[str
             twin.signature.name = f"{signature.name}_{NAME}"
             yield signature.name, twin.signature.name
             _make_shell(function, twin.signature.name, kinds)
-
-
-def _functions_of(node: Any) -> Iterator[str]:
-    for value in node.attr.values():
-        if value.HasField("func"):
-            yield value.func.name
-        yield from (one.name for one in value.list.func)
 
 
 def _make_shell(function: Any, twin: str, kinds: Mapping[int, str]) -> None:

@@ -22,10 +22,15 @@ _ADVICE = {
     "RegexReplace": "work on text before the model, and give it integers",
     "StaticRegexReplace": "work on text before the model, and give it integers",
     "Ragged": "pad to a fixed length instead",
-    "LookupTable": "look the values up before the model, and give it integers",
+    **dict.fromkeys(
+        ("LookupTable", "HashTable", "MutableHashTable", "MutableDenseHashTable", "InitializeTable"),
+        "a table that constants fill, and one place of the model reads, runs where text or integers are looked up: "
+        "fill it so, not from a file nor bit by bit; or look the values up before the model, and give it integers",
+    ),
     "Random": "leave randomness out of what is exported: it belongs to training",
     "StatelessRandom": "leave randomness out of what is exported: it belongs to training",
-    "Conv3DBackprop": "UpSampling3D and Conv3D compute alike",
+    "Conv3DBackprop": "with sizes that are fixed, but for the batch, it becomes a convolution; UpSampling3D and Conv3D "
+    "compute alike",
     **dict.fromkeys(
         (
             "MatrixInverse",

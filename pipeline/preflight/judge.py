@@ -63,7 +63,8 @@ def obstacles_in_message(problem: str, kind: Format, inventory: Inventory, *, lo
 
 def sentence_of(used: Used) -> str:
     """What a lowering did, with how often."""
-    return f"{used.lowering}: {used.operation} as {used.becomes}, {len(used.nodes)} times"
+    times = "once" if len(used.nodes) == 1 else f"{len(used.nodes)} times"
+    return f"{used.lowering}: {used.operation} as {used.becomes}, {times}"
 
 
 _WHY = {

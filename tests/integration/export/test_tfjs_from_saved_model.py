@@ -143,6 +143,22 @@ def test_a_lookup_layer_that_was_adapted_to_data_converts(tmp_path: Path) -> Non
     assert len(converted(exported, tmp_path / "js", Precision.FLOAT32)["initializerSignature"]["outputs"]) == 1
 
 
+def test_a_table_of_integers_beyond_32_bits_is_refused(tmp_path: Path) -> None:
+    """Its key 2^33 + 1 became 1 and took the place of that: the browser answered for another number, without a word."""
+    import keras
+    import numpy as np
+
+    number = keras.Input((1,), dtype="int64", name="number")
+    exported = export(
+        keras.Model(number, keras.layers.IntegerLookup(vocabulary=[1, 2**33 + 1])(number)),
+        tmp_path / "numbers",
+        samples={"number": np.array([[1]])},
+        answers={"y": np.zeros((1, 1))},
+    )
+    with pytest.raises(ConversionFailed, match="a lookup table holds 1 integers beyond 32 bits, such as 8589934593"):
+        converted(exported, tmp_path / "js", Precision.FLOAT32)
+
+
 def test_a_precision_of_the_edge_is_refused(small: Exported, tmp_path: Path) -> None:
     """The converter would write float32, and the report call it int8."""
     with pytest.raises(

@@ -41,6 +41,15 @@ def test_wide_numbers_are_narrowed_and_unknown_ones_refused(tmp_path: Path) -> N
         write_weights({"odd": np.ones(2, np.uint32)}.items(), into=tmp_path, precision=Precision.FLOAT32)
 
 
+def test_integers_that_would_be_cut_off_are_refused(tmp_path: Path) -> None:
+    """2^33 + 1 became 1, and the model answered for another number."""
+    ends = {"ends": np.array([np.iinfo(np.int64).min, -3, np.iinfo(np.int64).max])}
+    manifest = write_weights(ends.items(), into=tmp_path, precision=Precision.FLOAT32)
+    assert dict(read_weights(tmp_path, manifest))["ends"].tolist() == [-(2**31), -3, 2**31 - 1]
+    with pytest.raises(ValueError, match="the constant wide holds 8589934593"):
+        write_weights({"wide": np.array([1, 2**33 + 1])}.items(), into=tmp_path, precision=Precision.FLOAT32)
+
+
 def test_only_float32_is_stored_smaller_and_not_what_is_kept(tmp_path: Path) -> None:
     weights = {"w": LARGE, "kept": LARGE[:2], "n": np.arange(3, dtype=np.int32), "mask": np.array([True, False])}
     (group,) = write_weights(

@@ -9,6 +9,7 @@ from export.lowered_saved_model import Used
 from pipeline.core.artifact import Format
 from pipeline.core.errors import ExitStatus
 from pipeline.core.outcome import Errored
+from pipeline.preflight.advice import advice
 from pipeline.preflight.explain import explained
 from pipeline.preflight.findings import Line, Outlook, Preflight, Trial
 from pipeline.preflight.judge import Asked, line_of, notes_on
@@ -145,7 +146,7 @@ def test_lowerings_and_notes_are_told() -> None:
         model="m", lines=(judged(asked(Format.TFJS, backend="cpu"), facts),), notes=notes_on({"id": "int64"})
     )
 
-    assert "erfc: Erfc as 1 - Erf, 1 times" in as_text(found)
+    assert "erfc: Erfc as 1 - Erf, once" in as_text(found)
     assert "`id` is int64: TF.js has no int64" in as_markdown(found)
 
 
@@ -160,3 +161,17 @@ def test_an_error_is_told_with_the_layer_and_what_helps() -> None:
     assert told.hint.endswith("; adopt the rest")
     nothing_known = explained(Errored(problem="no room", hint="h"), Format.TFJS, facts, lowering=True, ships="adopt it")
     assert nothing_known.hint == "h"
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind", "helps"),
+    [
+        ("LookupTableFindV2", Format.TFLITE, "fill it so, not from a file"),
+        ("HashTableV2", Format.TFJS, "fill it so, not from a file"),
+        ("Conv3DBackpropInputV2", Format.TFJS, "with sizes that are fixed"),
+    ],
+)
+def test_what_is_lowered_in_some_models_says_in_which(operation: str, kind: Format, helps: str) -> None:
+    """One was told to look values up before the model, where filling the table with constants is all that it takes."""
+    assert helps in advice(operation, kind, lowering=True)
+    assert "--no-lowering" in advice(operation, kind, lowering=False) or operation == "HashTableV2"
