@@ -24,6 +24,7 @@ from export.lowering.empty_sum import EMPTY_SUM
 from export.lowering.equations import EQUATIONS
 from export.lowering.erfc import ERFC
 from export.lowering.erfinv import ERFINV
+from export.lowering.fake_quant import FAKE_QUANT
 from export.lowering.floor_division import FLOOR_DIVISION
 from export.lowering.gamma import GAMMA
 from export.lowering.grouped_convolution import GROUPED_CONVOLUTION
@@ -62,6 +63,7 @@ LOWERINGS: tuple[Lowering, ...] = (
     LOOKUP,
     XLOGY,
     FLOOR_DIVISION,
+    FAKE_QUANT,
     TO_BOOLEANS,
     ROLL,
     BICUBIC,

@@ -34,14 +34,14 @@ def _expanded(node: Any, arguments: Any) -> Iterator[tuple[str, int]]:
     """An argument may stand for several tensors: a number of one type, or a list of types."""
     for argument in arguments:
         if argument.type_list_attr:
-            kinds = list(_attribute(node, argument.type_list_attr).list.type)
+            kinds = list(attribute(node, argument.type_list_attr).list.type)
         else:
-            kind = _attribute(node, argument.type_attr).type if argument.type_attr else argument.type
-            kinds = [kind] * (int(_attribute(node, argument.number_attr).i) if argument.number_attr else 1)
+            kind = attribute(node, argument.type_attr).type if argument.type_attr else argument.type
+            kinds = [kind] * (int(attribute(node, argument.number_attr).i) if argument.number_attr else 1)
         yield from ((f"{argument.name}:{index}", kind) for index, kind in enumerate(kinds))
 
 
-def _attribute(node: Any, name: str) -> Any:
+def attribute(node: Any, name: str) -> Any:
     """The node's attribute, or its default: a SavedModel leaves out what is as it is by default."""
     if name in node.attr:
         return node.attr[name]

@@ -72,6 +72,13 @@ def _masked(x: Any) -> Any:
     return tf.where(tf.cast(tf.round(x) * 256 + 0.3 * tf.floor(x), "bool"), x, 2.0)
 
 
+def _in_steps(x: Any) -> Any:
+    tf = tensorflow()
+    learned = tf.quantization.fake_quant_with_min_max_vars(x, -0.7, 1.0, narrow_range=True)
+    by_column = tf.quantization.fake_quant_with_min_max_vars_per_channel(x, [-1.0] * 4, [0.5, 1, 2, 3], num_bits=4)
+    return learned + by_column * tf.quantization.fake_quant_with_min_max_args(x, -0.5, 0.5, num_bits=3)
+
+
 CASES = [
     *on_both("erfinv", _erfinv, (4,)),
     *on_both("gamma", _gamma, (6,)),
@@ -82,6 +89,7 @@ CASES = [
     Case(lowering="cumprod", target=Format.TFLITE, compute=_running_products, shape=(7, 3)),
     Case(lowering="elementary", target=Format.TFLITE, compute=_elementary, shape=(4,)),
     Case(lowering="erfc", target=Format.TFJS, compute=lambda x: 2.0 - tensorflow().math.erfc(x), shape=(4,)),
+    Case(lowering="fake_quant", target=Format.TFJS, compute=_in_steps, shape=(9, 4)),
     Case(lowering="floor_division", target=Format.TFJS, compute=lambda x: x // 0.3, shape=(4,), variant="cpu"),
     Case(lowering="softsign", target=Format.TFJS, compute=lambda x: tensorflow().nn.softsign(x) * 2, shape=(4,)),
     Case(lowering="to_booleans", target=Format.TFJS, compute=_masked, shape=(9,)),
