@@ -12,11 +12,11 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
+from export.tflite_edited import IDENTIFIER, name_of_kind, packed
 from pipeline.core.artifact import Precision
 from pipeline.core.errors import ConversionFailed, UsageError
 from pipeline.core.signature import Signature, TensorSpec
 
-_IDENTIFIER = b"TFL3"
 _SCHEMA = "lite/python/schema_py_generated.py"
 _INTEGERS = {"INT8", "UINT8", "INT16"}
 
@@ -31,10 +31,10 @@ def precision_of_published(path: Path) -> Precision:
     graph = model.subgraphs[0]
     types = [_type_name(tensor.type) for tensor in graph.tensors]
     edges = {types[index] for index in (*graph.inputs, *graph.outputs)}
-    codes = {_builtin_name(code) for code in model.operatorCodes}
+    kinds = {name_of_kind(model, one) for each in model.subgraphs for one in each.operators}
     if edges & _INTEGERS and any(_has_scale(graph.tensors[index]) for index in (*graph.inputs, *graph.outputs)):
         return Precision.INT8_IO
-    if "QUANTIZE" in codes:
+    if "QUANTIZE" in kinds:
         return Precision.INT16X8 if "INT16" in types else Precision.INT8
     if "INT8" in types:
         return Precision.DYNAMIC
@@ -70,7 +70,7 @@ def with_signature(content: bytes, signature: Signature, *, label: str) -> tuple
     for spec in signature.outputs:
         _check_tensor(graph.tensors[outputs[spec.name]], spec, label)
     model.signatureDefs = [_signature_def(signature.name, inputs, outputs)]
-    return _packed(model), said
+    return packed(model), said
 
 
 def fixed_batch_of(content: bytes, signature: Signature) -> int | None:
@@ -93,7 +93,7 @@ def _schema() -> Any:
 
 
 def _read(content: bytes, path: Path) -> Any:
-    if content[4:8] != _IDENTIFIER:
+    if content[4:8] != IDENTIFIER:
         raise UsageError(f"{path} is not a .tflite file: it starts with {content[:8]!r}", hint="give another file")
     schema = _schema()
     try:
@@ -166,12 +166,6 @@ def _type_name(number: int) -> str:
     return str(names[number])
 
 
-def _builtin_name(code: Any) -> str:
-    names = {value: name for name, value in vars(_schema().BuiltinOperator).items() if not name.startswith("_")}
-    # Older files have the code in a field that holds no more than 127.
-    return str(names[max(code.builtinCode, code.deprecatedBuiltinCode)])
-
-
 def _signature_def(name: str, inputs: dict[str, int], outputs: dict[str, int]) -> Any:
     schema = _schema()
 
@@ -187,11 +181,3 @@ def _signature_def(name: str, inputs: dict[str, int], outputs: dict[str, int]) -
     definition.signatureKey, definition.subgraphIndex = name, 0
     definition.inputs, definition.outputs = maps(inputs), maps(outputs)
     return definition
-
-
-def _packed(model: Any) -> bytes:
-    import flatbuffers
-
-    builder = flatbuffers.Builder(1 << 20)
-    builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
-    return bytes(builder.Output())

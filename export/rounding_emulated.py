@@ -61,7 +61,8 @@ class Rounding:
 def emulated(graph: GraphToRound, samples: Tensors, own: Tensors) -> Rounding:
     """Try all precisions out on the samples, to which the graph itself answers `own`.
 
-    All are answered twelve times, by masked attention once more. Outputs that are no floats are left out. Raises what TensorFlow raises.
+    All are answered twelve times, by masked attention once more. Outputs that are no floats are left out. Raises what
+    TensorFlow raises.
     """
     operations = roundings_by_node(graph)
     floats = [name for name, array in own.items() if array.dtype.kind == "f"]

@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.halves import fits_half
-from export.tflite_calibrated_graph import indices
-from export.tflite_edited import added_constant, drop_unread_constants, edited
+from export.tflite_edited import added_constant, drop_unread_constants, edited, indices, kind_of, widens_halves
 
 _LARGEST_HALF = 65_504.0
 _SMALLEST_NORMAL = 2.0**-14
@@ -90,10 +89,10 @@ def _floats_of(saved_model: Path, wanted: bool) -> Iterator[NDArray[Any]]:  # no
 
 def _exchange(narrow: Any, source: Any) -> Iterator[str]:
     for graph, original in zip(narrow.subgraphs, source.subgraphs, strict=True):
-        widening = {int(one.outputs[0]): one for one in graph.operators if _widens(narrow, graph, one)}
+        widening = {int(one.outputs[0]): one for one in graph.operators if widens_halves(narrow, graph, one)}
         aside = {id(one) for one in widening.values()}
         computing = [one for one in graph.operators if id(one) not in aside]
-        if [_kind(narrow, one) for one in computing] != [_kind(source, one) for one in original.operators]:
+        if [kind_of(narrow, one) for one in computing] != [kind_of(source, one) for one in original.operators]:
             continue
         exact = {
             index: value
@@ -107,20 +106,6 @@ def _exchange(narrow: Any, source: Any) -> Iterator[str]:
             graph.tensors[index].buffer = added_constant(narrow, value)
             yield graph.tensors[index].name.decode()
         drop_unread_constants(narrow, graph, {int(widening[index].inputs[0]) for index in exact})
-
-
-def _kind(model: Any, operation: Any) -> int:
-    return int(model.operatorCodes[operation.opcodeIndex].builtinCode)
-
-
-def _widens(model: Any, graph: Any, operation: Any) -> bool:
-    """Whether the operation makes float32 of a constant of halves."""
-    from tensorflow.lite.python import schema_py_generated as schema
-
-    if _kind(model, operation) != schema.BuiltinOperator.DEQUANTIZE:
-        return False
-    tensor = graph.tensors[operation.inputs[0]]
-    return tensor.type == schema.TensorType.FLOAT16 and model.buffers[tensor.buffer].data is not None
 
 
 def _float32(model: Any, graph: Any, index: int) -> NDArray[Any] | None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from export.tflite_edited import indices, name_of_kind
+
 STEPS = 255
 
 
@@ -19,7 +21,6 @@ class CalibratedGraph:
 
     model: Any
     graph: Any
-    kinds: dict[int, str]
 
     def operations(self) -> Iterator[Any]:
         """Those that make something."""
@@ -40,7 +41,7 @@ class CalibratedGraph:
 
     def kind(self, operation: Any) -> str:
         """The builtin operator's name."""
-        return self.kinds[self.model.operatorCodes[operation.opcodeIndex].builtinCode]
+        return name_of_kind(self.model, operation)
 
     def maker(self, index: int) -> Any | None:
         """The operation that makes the tensor; None for constants and inputs."""
@@ -87,8 +88,3 @@ class CalibratedGraph:
         for operation in self.graph.operators or ():
             readers.update(set(indices(operation.inputs)))
         return readers
-
-
-def indices(given: Any) -> list[int]:
-    """The indices of tensors; what sets a variable makes none, and a variable's handle reads none."""
-    return [] if given is None else [int(index) for index in given]

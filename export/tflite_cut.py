@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from export.artifact_graph import ArtifactGraph, Node, Quantized, Wire, needed
+from export.tflite_edited import indices, name_of_kind
 from export.tflite_signature import signature_of_tflite, tflite_dtypes
 from pipeline.core.errors import ConversionFailed
 from pipeline.core.signature import Signature
@@ -22,7 +23,7 @@ def graph_of_tflite(file: Path, signature: str) -> ArtifactGraph:
         nodes=tuple(
             _node(model, graph, operator, output)
             for operator in graph.operators
-            for output in _indices(operator.outputs)
+            for output in indices(operator.outputs)
         ),
         inputs={entry.name.decode(): _tensor(graph, entry.tensorIndex, "Input", ()) for entry in definition.inputs},
         outputs={entry.name.decode(): str(entry.tensorIndex) for entry in definition.outputs},
@@ -40,14 +41,14 @@ def cut_tflite(file: Path, *, into: Path, signature: str, feeds: Sequence[Wire],
     graph = model.subgraphs[definition.subgraphIndex]
     replaced = {int(feed.handle): _placeholder(graph, int(feed.handle), feed.spec.name) for feed in feeds}
     for operator in graph.operators:
-        operator.inputs = [replaced.get(index, index) for index in _indices(operator.inputs)]
+        operator.inputs = [replaced.get(index, index) for index in indices(operator.inputs)]
     reads = {
         str(output): [str(index) for index in operator.inputs]
         for operator in graph.operators
-        for output in _indices(operator.outputs)
+        for output in indices(operator.outputs)
     }
     wanted = needed(reads, [wire.handle for wire in fetches])
-    graph.operators = [o for o in graph.operators if any(str(i) in wanted for i in _indices(o.outputs))]
+    graph.operators = [o for o in graph.operators if any(str(i) in wanted for i in indices(o.outputs))]
     given = {feed.spec.name: replaced[int(feed.handle)] for feed in feeds if str(replaced[int(feed.handle)]) in wanted}
     answers = {wire.spec.name: int(wire.handle) for wire in fetches}
     definition.inputs = [_entry(name, index) for name, index in given.items()]
@@ -88,9 +89,9 @@ def _definition(model: Any, name: str, label: str) -> Any:
 
 
 def _node(model: Any, graph: Any, operator: Any, output: int) -> Node:
-    code = model.operatorCodes[operator.opcodeIndex]
-    op = _operations()[max(code.builtinCode, code.deprecatedBuiltinCode)]
-    return _tensor(graph, output, op, [index for index in _indices(operator.inputs) if index >= 0])
+    return _tensor(
+        graph, output, name_of_kind(model, operator), [index for index in indices(operator.inputs) if index >= 0]
+    )
 
 
 def _tensor(graph: Any, index: int, op: str, inputs: Sequence[int]) -> Node:
@@ -104,12 +105,6 @@ def _tensor(graph: Any, index: int, op: str, inputs: Sequence[int]) -> Node:
         shape=_shape(tensor),
         quantized=_quantized(tensor),
     )
-
-
-def _operations() -> Mapping[int, str]:
-    from tensorflow.lite.python import schema_py_generated as schema
-
-    return {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
 
 
 def _shape(tensor: Any) -> tuple[int | None, ...]:
@@ -145,15 +140,15 @@ def _entry(name: str, index: int) -> Any:
 def _drop_what_is_not_read(model: Any, graph: Any) -> None:
     """Tensors and weights of operations that are gone, and metadata, which speaks of the whole file."""
     operators = graph.operators
-    used = {index for o in operators for index in (*_indices(o.inputs), *_indices(o.outputs)) if index >= 0}
-    used |= {index for o in operators for index in _indices(o.intermediates) if index >= 0}
+    used = {index for o in operators for index in (*indices(o.inputs), *indices(o.outputs)) if index >= 0}
+    used |= {index for o in operators for index in indices(o.intermediates) if index >= 0}
     kept = sorted(used | set(graph.inputs) | set(graph.outputs))
     place = {old: new for new, old in enumerate(kept)} | {-1: -1}
     graph.tensors = [graph.tensors[index] for index in kept]
     for operator in operators:
-        operator.inputs = [place[index] for index in _indices(operator.inputs)]
-        operator.outputs = [place[index] for index in _indices(operator.outputs)]
-        operator.intermediates = [place[index] for index in _indices(operator.intermediates)]
+        operator.inputs = [place[index] for index in indices(operator.inputs)]
+        operator.outputs = [place[index] for index in indices(operator.outputs)]
+        operator.intermediates = [place[index] for index in indices(operator.intermediates)]
     graph.inputs = [place[index] for index in graph.inputs]
     graph.outputs = [place[index] for index in graph.outputs]
     for entry in (*model.signatureDefs[0].inputs, *model.signatureDefs[0].outputs):
@@ -165,7 +160,3 @@ def _drop_what_is_not_read(model: Any, graph: Any) -> None:
     for each in model.subgraphs:
         for tensor in each.tensors:
             tensor.buffer = moved[tensor.buffer]
-
-
-def _indices(values: Any) -> list[int]:
-    return [] if values is None else [int(value) for value in values]

@@ -1,12 +1,16 @@
-"""Changes to a TFLite file that is made already, where no converter can be told to make it otherwise."""
+"""A TFLite file that is made already, read and changed in Python's objects of the schema."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+IDENTIFIER = b"TFL3"
+"""What a TFLite file has in its bytes 4 to 8."""
 
 
 def holds(content: bytes, kind: int) -> bool:
@@ -19,13 +23,19 @@ def holds(content: bytes, kind: int) -> bool:
 
 def edited(content: bytes, change: Callable[[Any], None]) -> bytes:
     """The file after `change` was called with its model, in Python's objects of the schema."""
-    import flatbuffers
     from tensorflow.lite.python import schema_py_generated as schema
 
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
     change(model)
-    builder = flatbuffers.Builder(len(content))
-    builder.Finish(model.Pack(builder), b"TFL3")
+    return packed(model, about=len(content))
+
+
+def packed(model: Any, *, about: int = 1 << 20) -> bytes:
+    """The model as a file, of `about` so many bytes: a buffer that is too small is copied until it is not."""
+    import flatbuffers
+
+    builder = flatbuffers.Builder(about)
+    builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())
 
 
@@ -33,8 +43,53 @@ def operations_of(model: Any, kind: int) -> Iterator[tuple[Any, Any]]:
     """Every operation of that builtin operator, after the graph that it is in."""
     for graph in model.subgraphs:
         for operation in list(graph.operators):
-            if model.operatorCodes[operation.opcodeIndex].builtinCode == kind:
+            if kind_of(model, operation) == kind:
                 yield graph, operation
+
+
+def kind_of(model: Any, operation: Any) -> int:
+    """The number of its builtin operator."""
+    code = model.operatorCodes[operation.opcodeIndex]
+    # Older files have it in a field that holds no more than 127.
+    return int(max(code.builtinCode, code.deprecatedBuiltinCode))
+
+
+def name_of_kind(model: Any, operation: Any) -> str:
+    """The name of its builtin operator."""
+    return _names_of_kinds()[kind_of(model, operation)]
+
+
+@cache
+def _names_of_kinds() -> dict[int, str]:
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    return {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
+
+
+def added_kind(model: Any, kind: int, *, version: int) -> int:
+    """The number of a new entry in the model's list of builtin operators."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = kind
+    code.version = version
+    model.operatorCodes.append(code)
+    return len(model.operatorCodes) - 1
+
+
+def widens_halves(model: Any, graph: Any, operation: Any) -> bool:
+    """Whether the operation makes float32 of a constant of halves."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    if kind_of(model, operation) != schema.BuiltinOperator.DEQUANTIZE:
+        return False
+    tensor = graph.tensors[operation.inputs[0]]
+    return tensor.type == schema.TensorType.FLOAT16 and model.buffers[tensor.buffer].data is not None
+
+
+def indices(given: Any) -> list[int]:
+    """The indices of tensors; what sets a variable makes none, and a variable's handle reads none."""
+    return [] if given is None else [int(index) for index in given]
 
 
 def added_constant(model: Any, values: NDArray[Any]) -> int:

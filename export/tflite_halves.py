@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from export.tflite_edited import added_constant, drop_unread_constants, edited, holds
+from export.tflite_edited import added_constant, drop_unread_constants, edited, holds, kind_of, widens_halves
 
 
 def unfolded_halves_widened(content: bytes) -> bytes:
@@ -23,23 +23,18 @@ def unfolded_halves_widened(content: bytes) -> bytes:
 
 
 def _widen(model: Any) -> None:
-    from tensorflow.lite.python import schema_py_generated as schema
-
     for position, graph in enumerate(model.subgraphs):
         folded = _only_read_by_folding(model, graph) if position == 0 else set()
         kept, widened = [], set()
         for operation in graph.operators:
-            if model.operatorCodes[operation.opcodeIndex].builtinCode != schema.BuiltinOperator.DEQUANTIZE:
+            if not widens_halves(model, graph, operation) or operation.outputs[0] in folded:
                 kept.append(operation)
                 continue
-            narrow, result = graph.tensors[operation.inputs[0]], int(operation.outputs[0])
-            data = model.buffers[narrow.buffer].data
-            if data is None or narrow.type != schema.TensorType.FLOAT16 or result in folded:
-                kept.append(operation)
-                continue
+            narrow = int(operation.inputs[0])
+            data = model.buffers[graph.tensors[narrow].buffer].data
             wide = np.asarray(data, np.uint8).view(np.float16).astype(np.float32)
-            graph.tensors[result].buffer = added_constant(model, wide)
-            widened.add(int(operation.inputs[0]))
+            graph.tensors[operation.outputs[0]].buffer = added_constant(model, wide)
+            widened.add(narrow)
         graph.operators = kept
         # What a product reads as well, as a weight that two layers share, is still asked for.
         drop_unread_constants(model, graph, widened)
@@ -53,6 +48,6 @@ def _only_read_by_folding(model: Any, graph: Any) -> set[int]:
     folding = (kinds.CONV_2D, kinds.DEPTHWISE_CONV_2D, kinds.FULLY_CONNECTED, kinds.TRANSPOSE_CONV)
     read: dict[bool, set[int]] = {True: set(), False: {int(tensor) for tensor in graph.outputs}}
     for operation in graph.operators:
-        folds = model.operatorCodes[operation.opcodeIndex].builtinCode in folding
+        folds = kind_of(model, operation) in folding
         read[folds].update(int(tensor) for tensor in operation.inputs)
     return read[True] - read[False]

@@ -26,7 +26,8 @@ import numpy as np
 
 from export.lowered_saved_model import Used
 from export.masked_scores import OF_ONE_SCALE, masked_scores
-from export.tflite_calibrated_graph import STEPS, CalibratedGraph, indices
+from export.tflite_calibrated_graph import STEPS, CalibratedGraph
+from export.tflite_edited import added_kind, indices, packed
 from export.tflite_vanishing import widened
 
 _COMPARISONS = ("LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL", "EQUAL", "NOT_EQUAL")
@@ -71,12 +72,10 @@ class Mended:
 
 def mended(calibrated: bytes) -> Mended:
     """The file with its ranges, changed where the quantizer would get it wrong."""
-    import flatbuffers
     from tensorflow.lite.python import schema_py_generated as schema
 
     model = schema.ModelT.InitFromPackedBuf(calibrated, 0)
-    kinds = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
-    graphs = [CalibratedGraph(model, graph, kinds) for graph in model.subgraphs]
+    graphs = [CalibratedGraph(model, graph) for graph in model.subgraphs]
     every = [(graph, one) for graph in graphs for one in graph.operations()]
     failing = [graph.name_of(one) for graph, one in every if _fails(graph, one)]
     masking = [(graph, one) for graph in graphs for one in masked_scores(graph).values()]
@@ -96,9 +95,7 @@ def mended(calibrated: bytes) -> Mended:
         (wider, "a result smaller than a step of what it is made of", "one of as wide a range as such a step"),
     )
     if clipping or masking or wider:
-        builder = flatbuffers.Builder(len(calibrated))
-        builder.Finish(model.Pack(builder), b"TFL3")
-        calibrated = bytes(builder.Output())
+        calibrated = packed(model, about=len(calibrated))
     return Mended(
         content=calibrated,
         used=tuple(
@@ -114,13 +111,10 @@ def _set_apart(model: Any, graph: Any, operation: Any, position: int) -> str:
     from tensorflow.lite.python import schema_py_generated as schema
 
     read = int(operation.inputs[position])
-    same, code, straight = copy(graph.tensors[read]), schema.OperatorCodeT(), schema.OperatorT()
+    same, straight = copy(graph.tensors[read]), schema.OperatorT()
     same.name = same.name + f"/for/{len(graph.tensors)}".encode()
     graph.tensors.append(same)
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.LEAKY_RELU
-    code.version = 1
-    model.operatorCodes.append(code)
-    straight.opcodeIndex = len(model.operatorCodes) - 1
+    straight.opcodeIndex = added_kind(model, schema.BuiltinOperator.LEAKY_RELU, version=1)
     straight.inputs, straight.outputs = np.array([read], np.int32), np.array([len(graph.tensors) - 1], np.int32)
     straight.builtinOptionsType, straight.builtinOptions = (
         schema.BuiltinOptions.LeakyReluOptions,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from export.tflite_edited import edited, holds
+from export.tflite_edited import edited, holds, kind_of
 
 _WRITING = ("ADD", "SUB", "MUL", "DIV")
 _IN_PLACE = frozenset((*_WRITING, "RESHAPE", "SQUEEZE", "EXPAND_DIMS"))
@@ -64,7 +64,7 @@ def _unread(model: Any, graph: Any) -> list[int]:
     return [
         index
         for operation in graph.operators
-        if model.operatorCodes[operation.opcodeIndex].builtinCode == schema.BuiltinOperator.WHILE
+        if kind_of(model, operation) == schema.BuiltinOperator.WHILE
         for index in operation.outputs
         if index not in read
     ]
@@ -79,7 +79,7 @@ def _overwritten(model: Any, graph: Any) -> list[int]:
     read = {
         int(index)
         for operation in graph.operators
-        if model.operatorCodes[operation.opcodeIndex].builtinCode in in_place
+        if kind_of(model, operation) in in_place
         for index in operation.inputs
     }
     return [

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from export.tflite_edited import edited, holds, operations_of
+from export.tflite_edited import added_kind, edited, holds, operations_of
 
 _WEIGHTS, _INPUT = 1, 2
 
@@ -53,17 +53,8 @@ def _dequantized(model: Any, graph: Any, weights: int) -> int:
     wide.hasRank = True
     graph.tensors.append(wide)
     operation = schema.OperatorT()
-    operation.opcodeIndex = _dequantize_code(model)
+    # The first version that takes a scale for each channel.
+    operation.opcodeIndex = added_kind(model, schema.BuiltinOperator.DEQUANTIZE, version=5)
     operation.inputs, operation.outputs = [weights], [len(graph.tensors) - 1]
     graph.operators.insert(0, operation)
     return len(graph.tensors) - 1
-
-
-def _dequantize_code(model: Any) -> int:
-    from tensorflow.lite.python import schema_py_generated as schema
-
-    code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
-    code.version = 5  # the first that takes a scale for each channel
-    model.operatorCodes.append(code)
-    return len(model.operatorCodes) - 1

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from export.masked_scores import OF_ONE_SCALE
-from export.tflite_calibrated_graph import STEPS, CalibratedGraph, indices
+from export.tflite_calibrated_graph import STEPS, CalibratedGraph
+from export.tflite_edited import indices
 
 _SUMS = frozenset(("ADD", "SUB"))
 _PRODUCTS = frozenset(("MUL", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "BATCH_MATMUL"))

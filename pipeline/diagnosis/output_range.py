@@ -5,10 +5,9 @@ A single one among thousands fails a verdict, and no experiment explains so litt
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from export.tflite_edited import kind_of
 from pipeline.core.artifact import Artifact, Format
 from pipeline.diagnosis.case import Case
 from pipeline.diagnosis.distance import distance
@@ -52,19 +51,12 @@ def ranges_of_outputs(artifact: Artifact) -> dict[str, tuple[float, float]]:
         for output in signature.outputs:
             index = output.tensorIndex
             widened = made_by.get(index)
-            if widened is not None and _is_dequantize(model, widened):
+            if widened is not None and kind_of(model, widened) == schema.BuiltinOperator.DEQUANTIZE:
                 index = int(widened.inputs[0])
             ends = ends_of(graph.tensors[index])
             if ends is not None:
                 found[output.name.decode()] = ends
     return found
-
-
-def _is_dequantize(model: Any, operation: Any) -> bool:
-    from tensorflow.lite.python import schema_py_generated as schema
-
-    code = model.operatorCodes[operation.opcodeIndex]
-    return bool(code.builtinCode == schema.BuiltinOperator.DEQUANTIZE)
 
 
 def _cut_off(case: Case, name: str, low: float, high: float) -> int | None:

@@ -14,6 +14,7 @@ import pytest
 from edge.runtime import EdgeProcess
 from export.lowered_saved_model import lowered
 from export.one_sample import ONE_SAMPLE
+from export.tflite_edited import packed
 from export.tflite_from_saved_model import tflite_from_saved_model
 from export.tflite_kept_float import SELECTIVE_PRECISIONS
 from export.tflite_loops import all_noted, without_last_outputs
@@ -354,7 +355,7 @@ def test_a_loop_within_a_loop_is_refused_before_it_ends_the_process() -> None:
     for graph, operations in zip(graphs, ([], [operation]), strict=True):
         graph.tensors, graph.inputs, graph.outputs, graph.operators = [], [0], [0], operations
     with pytest.raises(ValueError, match="loop within a loop"):
-        all_noted(_packed(graphs, schema))
+        all_noted(_file_of(graphs, schema))
 
 
 def test_only_what_nobody_reads_of_a_loop_becomes_an_output() -> None:
@@ -365,19 +366,15 @@ def test_only_what_nobody_reads_of_a_loop_becomes_an_output() -> None:
     operation.opcodeIndex, operation.inputs, operation.outputs = 0, [0], [1, 2, 3]
     graph = schema.SubGraphT()
     graph.tensors, graph.inputs, graph.outputs, graph.operators = [], [0], [2], [operation]
-    read, further = all_noted(_packed([graph], schema))
+    read, further = all_noted(_file_of([graph], schema))
     assert list(schema.Model.GetRootAs(read, 0).Subgraphs(0).OutputsAsNumpy()) == [2, 1, 3]
     assert list(schema.Model.GetRootAs(without_last_outputs(read, further), 0).Subgraphs(0).OutputsAsNumpy()) == [2]
 
 
-def _packed(graphs: list[Any], schema: Any) -> bytes:
+def _file_of(graphs: list[Any], schema: Any) -> bytes:
     """A file with these subgraphs, whose only operation is WHILE."""
-    import flatbuffers
-
     code = schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.WHILE
     model = schema.ModelT()
     model.version, model.operatorCodes, model.subgraphs, model.buffers = 3, [code], graphs, []
-    builder = flatbuffers.Builder(256)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return packed(model)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import flatbuffers
 import keras
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from tensorflow.lite.python import schema_py_generated as schema
 
 from edge.runtime import EdgeProcess, LibraryName
+from export.tflite_edited import packed
 from export.tflite_from_saved_model import tflite_from_saved_model
 from export.tflite_integer_faults import Mended, mended
 from pipeline.core.artifact import Format, Precision
@@ -134,9 +134,7 @@ def test_what_sets_a_variable_and_a_branch_that_is_a_constant_are_no_faults() ->
     graph.operators, graph.tensors, graph.inputs, graph.outputs = [sets], [schema.TensorT()], [0], [0]
     constant.tensors, constant.outputs = [schema.TensorT()], [0]
     model.subgraphs = [graph, constant]
-    builder = flatbuffers.Builder(0)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    content = bytes(builder.Output())
+    content = packed(model)
     assert mended(content) == Mended(content=content)
 
 

@@ -102,10 +102,11 @@ def test_a_published_file_is_a_line_of_its_own_and_another_models_is_found_out(p
 
 
 def _with_other_weights(content: bytes) -> bytes:
-    from export.published_tflite import _packed, _read
+    from export.published_tflite import _read
+    from export.tflite_edited import packed
 
     model = _read(content, Path("own"))
     largest = max(model.buffers, key=lambda buffer: 0 if buffer.data is None else len(buffer.data))
     values = np.frombuffer(bytes(largest.data), np.float32) * 2
     largest.data = list(values.tobytes())
-    return _packed(model)
+    return packed(model)
