@@ -22,17 +22,16 @@ from pipeline.diagnosis.case import Case
 from pipeline.diagnosis.diagnose import diagnosed, diagnosed_error
 from pipeline.diagnosis.distance import allowed_distance
 from pipeline.explain.kernels import Kernels, compared
-from pipeline.explain.kernels import as_json as kernels_as_json
 from pipeline.explain.kernels import as_text as kernels_as_text
-from pipeline.explain.text import as_json as explanation_as_json
 from pipeline.explain.text import as_text as explanation_as_text
 from pipeline.explain_job import Asked, Subject
 from pipeline.in_process import session_in
 from pipeline.inquiry.inquire import inquired, with_diagnosis
-from pipeline.inquiry.inquiry import SCHEMA, Experiment, Inquiry, as_json, as_text
+from pipeline.inquiry.inquiry import SCHEMA, Experiment, Inquiry, as_text
 from pipeline.inquiry.page import write_inquiry
 from pipeline.inquiry.served import Answer, Served
 from pipeline.model_files import Known
+from pipeline.parity import values
 from pipeline.parity.tolerances import Tolerance, tolerances_for
 from pipeline.store import disk_problems_named
 from serving.doors import Door, GrpcDoor, RestDoor, as_array
@@ -80,12 +79,12 @@ def told(
         if not asked.target.startswith("server/"):
             explanation = explain_job.examination(subject).explanation
             page = explain_job.kept(explanation, config)
-            return Told(text=explanation_as_text(explanation), json=explanation_as_json(explanation), page=page)
+            return Told(text=explanation_as_text(explanation), json=values.as_json(explanation), page=page)
         inquiry = _inquiry(subject, config, variant, elsewhere)
     into = config.build_path / file.name / explain_job.FOLDER
     with disk_problems_named(into):
         page = write_inquiry(inquiry, into)
-    return Told(text=as_text(inquiry), json=as_json(inquiry), page=page)
+    return Told(text=as_text(inquiry), json=values.as_json(inquiry), page=page)
 
 
 def kernels_beside(
@@ -104,7 +103,7 @@ def kernels_beside(
 
 
 def kernels_told(kernels: Kernels, *, as_json: bool) -> str:
-    return kernels_as_json(kernels) if as_json else kernels_as_text(kernels)
+    return values.as_json(kernels) if as_json else kernels_as_text(kernels)
 
 
 def _inquiry(subject: Subject, config: Config, variant: str, elsewhere: Elsewhere) -> Inquiry:

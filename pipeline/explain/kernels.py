@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -96,11 +95,6 @@ def compared(
         first_apart=first,
         sentence=_sentence(first, lines, outputs, names),
     )
-
-
-def as_json(kernels: Kernels) -> str:
-    """One JSON object."""
-    return msgspec.json.format(msgspec.json.encode(kernels), indent=2).decode()
 
 
 def as_text(kernels: Kernels) -> str:

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import math
 
-import msgspec
-
 from pipeline.explain.explanation import Difference, Explanation, Line
 
 _HEADS = ("layer", "alone", "in the artifact", "may be", "")
 _PROBLEM_CHARACTERS = 200
-
-
-def as_json(explanation: Explanation) -> str:
-    """One JSON object; docs/explaining.md says what its fields mean."""
-    return msgspec.json.format(msgspec.json.encode(explanation), indent=2).decode()
 
 
 def as_text(explanation: Explanation) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.explain.explanation import Explanation
 from pipeline.explain.node_data import node_data
 from pipeline.explain.picture import render_picture
-from pipeline.explain.text import as_json
+from pipeline.parity.values import as_json
 
 
 def write_explanation(explanation: Explanation, into: Path) -> Path:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import msgspec
-
 from pipeline.parity.values import Value
 
 SCHEMA = "tripoint.inquiry/1"
@@ -41,11 +39,6 @@ class Inquiry(Value, frozen=True):
     cause: str
     decisive: str | None
     sentence: str
-
-
-def as_json(inquiry: Inquiry) -> str:
-    """One JSON object; an infinite error is null in it, beside `agrees: false`."""
-    return msgspec.json.format(msgspec.json.encode(inquiry), indent=2).decode()
 
 
 def as_text(inquiry: Inquiry) -> str:

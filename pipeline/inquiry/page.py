@@ -5,7 +5,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from pipeline.inquiry.inquiry import NOTHING, Inquiry, as_json, error_of, mark_of
+from pipeline.inquiry.inquiry import NOTHING, Inquiry, error_of, mark_of
+from pipeline.parity.values import as_json
 
 
 def render_page(inquiry: Inquiry) -> str:

@@ -18,3 +18,8 @@ Scalar = float | int | bool | str
 
 Place = tuple[int, ...]
 """The index of one element in a whole output; the first number counts samples."""
+
+
+def as_json(value: Value) -> str:
+    """One JSON object, indented; infinities and NaN are null in it."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()

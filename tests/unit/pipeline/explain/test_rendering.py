@@ -14,9 +14,10 @@ from pipeline.core.errors import UsageError
 from pipeline.explain.explanation import SCHEMA, Difference, Explanation, Line
 from pipeline.explain.node_data import node_data
 from pipeline.explain.picture import render_picture
-from pipeline.explain.text import as_json, as_text
+from pipeline.explain.text import as_text
 from pipeline.explain.write import write_explanation
 from pipeline.explain_job import Asked, parsed
+from pipeline.parity.values import as_json
 
 _RIGHT = Difference(relative=1e-7, channel=1e-7, largest=1e-6)
 _WRONG = Difference(relative=0.5, channel=0.6, largest=3.0)
