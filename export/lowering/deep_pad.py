@@ -6,6 +6,7 @@ Keras's ZeroPadding3D does.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from export.lowering.body import Body
@@ -16,26 +17,28 @@ _MOST_ON_WEBGL = 4
 
 
 def _rewrite(body: Body, node: Any) -> bool:
-    import tensorflow as tf
-
     tensor, paddings_name, *_ = body.inputs(node)
     shape, paddings = body.shape(tensor), body.constant(paddings_name)
     if shape is None or len(shape) <= _MOST_ON_WEBGL or paddings is None or None in shape[1:] or any(paddings[0]):
         return False
     mode = node.attr["mode"].s.decode() if node.op == "MirrorPad" else "CONSTANT"
 
-    def padded(x: Any, _paddings: Any, fill: Any = 0) -> Any:
-        sizes = [-1, *(int(size or 0) for size in shape[1:])]
-        for axis, around in enumerate(paddings.tolist()):
-            if any(around):
-                flat = tf.reshape(x, [-1, sizes[axis], math.prod(sizes[axis + 1 :])])
-                flat = tf.pad(flat, [[0, 0], around, [0, 0]], mode, fill)
-                sizes[axis] += sum(around)
-                x = tf.reshape(flat, sizes)
-        return x
-
-    body.replace(node, padded)
+    body.replace(node, lambda x, _paddings, fill=0: padded(x, paddings.tolist(), mode, fill))
     return True
+
+
+def padded(x: Any, paddings: Sequence[Sequence[int]], mode: str = "CONSTANT", fill: Any = 0) -> Any:
+    """The tensor with so much before and after each axis but the first, whose sizes are known."""
+    import tensorflow as tf
+
+    sizes = [-1, *(int(size) for size in x.shape[1:])]
+    for axis, around in enumerate(paddings):
+        if any(around):
+            flat = tf.reshape(x, [-1, sizes[axis], math.prod(sizes[axis + 1 :])])
+            flat = tf.pad(flat, [[0, 0], around, [0, 0]], mode, fill)
+            sizes[axis] += sum(around)
+            x = tf.reshape(flat, sizes)
+    return x
 
 
 DEEP_PAD = Lowering(

@@ -17,6 +17,7 @@ from export.lowering.cumprod import CUMPROD
 from export.lowering.debugging import DEBUGGING
 from export.lowering.deep_pad import DEEP_PAD
 from export.lowering.diagonal import DIAGONAL
+from export.lowering.dilated_conv_3d import DILATED_CONV_3D
 from export.lowering.dilated_transpose import DILATED_TRANSPOSE
 from export.lowering.einsum import EINSUM
 from export.lowering.elementary import ELEMENTARY
@@ -72,6 +73,7 @@ LOWERINGS: tuple[Lowering, ...] = (
     SEGMENT_SUM,
     POOL_3D,
     DEEP_PAD,
+    DILATED_CONV_3D,
     BINCOUNT,
     BAND_PART,
     MASKED_SOFTMAX,

@@ -65,11 +65,26 @@ def _padded(x: Any) -> Any:
     return tf.pad(wide, [[0, 0], [0, 0], [1, 1], [1, 0], [0, 0]], "SYMMETRIC") + 0.5
 
 
+def _in_depth_with_gaps(x: Any) -> Any:
+    import keras
+
+    wide = keras.ops.conv(x, _kernel(2, 3, 2, 2, 3), padding="same", dilation_rate=(2, 1, 3))
+    return keras.ops.conv(wide, _kernel(2, 2, 2, 3, 2), padding="valid", dilation_rate=2)
+
+
 CASES = [
     *on_both("dilated_transpose", _with_gaps, (5, 7, 2)),
     *on_both("unpadded_convolution", _skipping, (16, 16, 2), on_old=True),
     Case(lowering="conv_3d_transpose", target=Format.TFJS, compute=_unfolded, shape=(3, 3, 4, 2)),
     Case(lowering="grouped_convolution", target=Format.TFJS, compute=_in_groups, shape=(9, 7, 4)),
+    Case(lowering="dilated_conv_3d", target=Format.TFLITE, compute=_in_depth_with_gaps, shape=(5, 4, 6, 2)),
+    Case(
+        lowering="dilated_conv_3d",
+        target=Format.TFJS,
+        compute=_in_depth_with_gaps,
+        shape=(5, 4, 6, 2),
+        variant="webgl",
+    ),
     Case(lowering="deep_pad", target=Format.TFJS, compute=_padded, shape=(2, 3, 2, 2), variant="webgl"),
     Case(lowering="pool_3d", target=Format.TFJS, compute=_pooled_below_zero, shape=(3, 4, 2, 2)),
     Case(lowering="pool_3d", target=Format.TFLITE, compute=_pooled, shape=(4, 5, 6, 2)),
