@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from export.lowering.body import Body
 from export.lowering.lowering import Lowering, When
 from export.lowering.raw_operation import raw_operation
+from export.lowering.resizing import along_one_axis, replace_by_products
 from pipeline.core.artifact import Format
 
 
 def _rewrite(body: Body, node: Any) -> bool:
-    import tensorflow as tf
-
     images, size_name = body.inputs(node)
     shape, size = body.shape(images), body.constant(size_name)
     given = [one for one in shape[1:3] if one is not None] if shape is not None else []
@@ -27,13 +26,7 @@ def _rewrite(body: Body, node: Any) -> bool:
         return False
     compute = raw_operation(node)
     rows, columns = (_matrix(old, new, compute) for old, new in zip(given, size.tolist(), strict=True))
-
-    def resized(x: Any, _size: Any) -> Any:
-        # [batch, height, width, channels], height and width each brought to the end in turn.
-        tall = tf.matmul(tf.transpose(tf.cast(x, tf.float32), [0, 3, 2, 1]), rows, transpose_b=True)
-        return tf.transpose(tf.matmul(tf.transpose(tall, [0, 1, 3, 2]), columns, transpose_b=True), [0, 2, 3, 1])
-
-    body.replace(node, resized)
+    replace_by_products(body, node, rows, columns)
     return True
 
 
@@ -41,9 +34,8 @@ def _matrix(given: int, wanted: int, compute: Callable[..., Any]) -> NDArray[np.
     """[wanted, given], float32."""
     import tensorflow as tf
 
-    unit = np.eye(given, dtype=np.float32)[np.newaxis, :, :, np.newaxis]
-    resized = tf.function(compute, autograph=False)(unit, tf.constant([wanted, given]))
-    return np.asarray(resized[0, :, :, 0], np.float32)
+    traced = tf.function(compute, autograph=False)
+    return along_one_axis(given, lambda unit: traced(unit, tf.constant([wanted, given])))
 
 
 BICUBIC = Lowering(

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from export.lowering.body import Body
 from export.lowering.lowering import Lowering, When
+from export.lowering.resizing import along_one_axis, replace_by_products
 from pipeline.core.artifact import Format
 
 
 def _rewrite(body: Body, node: Any) -> bool:
-    import tensorflow as tf
-
     images, size_name, scale_name, offset_name = body.inputs(node)
     shape, size, offset = body.shape(images), body.constant(size_name), body.constant(offset_name)
     given = [one for one in shape[1:3] if one is not None] if shape is not None else []
@@ -33,13 +32,7 @@ def _rewrite(body: Body, node: Any) -> bool:
     rows, columns = (
         _matrix(given[axis], int(size[axis]), float(scale[axis]), float(offset[axis]), node) for axis in (0, 1)
     )
-
-    def resized(x: Any, *_: Any) -> Any:
-        # [batch, height, width, channels], height and width each brought to the end in turn.
-        tall = tf.matmul(tf.transpose(tf.cast(x, tf.float32), [0, 3, 2, 1]), rows, transpose_b=True)
-        return tf.transpose(tf.matmul(tf.transpose(tall, [0, 1, 3, 2]), columns, transpose_b=True), [0, 2, 3, 1])
-
-    body.replace(node, resized)
+    replace_by_products(body, node, rows, columns)
     return True
 
 
@@ -57,32 +50,25 @@ def _is_quotient(body: Body, scale: str) -> bool:
     if part is None or part.op != "StridedSlice":
         return False
     shape = body.maker(part.input[0])
-    ends = [body.constant(name) for name in part.input[1:3]]
-    return (
-        shape is not None
-        and shape.op == "Shape"
-        and [None if end is None else end.tolist() for end in ends]
-        == [
-            [1],
-            [3],
-        ]
-    )
+    ends = [None if (end := body.constant(name)) is None else end.tolist() for name in part.input[1:3]]
+    return shape is not None and shape.op == "Shape" and ends == [[1], [3]]
 
 
 def _matrix(given: int, wanted: int, scale: float, offset: float, node: Any) -> NDArray[np.float32]:
     """[wanted, given], float32."""
     import tensorflow as tf
 
-    unit = np.eye(given, dtype=np.float32)[np.newaxis, :, :, np.newaxis]
-    resized = tf.raw_ops.ScaleAndTranslate(
-        images=unit,
-        size=[wanted, given],
-        scale=[scale, 1.0],
-        translation=[offset, 0.0],
-        kernel_type=node.attr["kernel_type"].s or b"lanczos3",
-        antialias=node.attr["antialias"].b if "antialias" in node.attr else True,
+    return along_one_axis(
+        given,
+        lambda unit: tf.raw_ops.ScaleAndTranslate(
+            images=unit,
+            size=[wanted, given],
+            scale=[scale, 1.0],
+            translation=[offset, 0.0],
+            kernel_type=node.attr["kernel_type"].s or b"lanczos3",
+            antialias=node.attr["antialias"].b if "antialias" in node.attr else True,
+        ),
     )
-    return np.asarray(resized[0, :, :, 0], np.float32)
 
 
 SCALE_AND_TRANSLATE = Lowering(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from edge.runtime import EdgeProcess
 from export.graph_to_round import frozen
 from export.lowered_saved_model import Used, in_float32, lowered
 from export.rounding_emulated import emulated
@@ -24,7 +23,6 @@ from pipeline.core.errors import ConversionFailed
 from pipeline.core.signature import Tensors
 from pipeline.core.target import Session
 from tests.integration.exported import Exported, artifact, export, tflite
-from web_demo.runtime import Browser
 
 _SAMPLES = 8
 _ROUNDOFF = {"float16": 2.0**-11, "bfloat16": 2.0**-8, "float64": 2.0**-24}
@@ -108,18 +106,6 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     samples = {"x": case.sample(np.random.default_rng(0))}
     answers = {"answer": np.asarray(model(tf.constant(samples["x"]), training=False))}
     return case, export(model, tmp_path_factory.mktemp("made") / "model", samples=samples, answers=answers)
-
-
-@pytest.fixture(scope="module")
-def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    with EdgeProcess(library="litert").boot(tmp_path_factory.mktemp("edge")) as session:
-        yield session
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    with Browser().boot(tmp_path_factory.mktemp("browser")) as session:
-        yield session
 
 
 def test_tflite_refuses_it_as_it_is_and_answers_as_the_model_once_it_computes_in_float32(

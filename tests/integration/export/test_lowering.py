@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from edge.runtime import EdgeProcess
 from export.lowered_saved_model import lowered
 from export.lowering.every import LOWERINGS
 from export.tfjs_from_saved_model import tfjs_from_saved_model
@@ -23,7 +22,6 @@ from tests.integration.export.lowering_cases.every import CASES
 from tests.integration.export.lowering_cases.tables import WORDS
 from tests.integration.exported import Exported, artifact, export
 from web_demo.kernels import installed_kernels
-from web_demo.runtime import Browser
 
 IDS = [f"{case.lowering}-{case.target}" for case in CASES]
 
@@ -84,24 +82,6 @@ def test_a_lowered_graph_computes_in_tensorflow_what_the_model_does(case: Case, 
         got = function(**{name: tf.constant(array) for name, array in exported.samples.items()})
 
     np.testing.assert_allclose(got["answer"].numpy(), exported.answers["answer"], rtol=1e-5, atol=1e-6)
-
-
-@pytest.fixture(scope="module")
-def old_edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    with EdgeProcess(library="tflite-runtime").boot(tmp_path_factory.mktemp("old-edge")) as session:
-        yield session
-
-
-@pytest.fixture(scope="module")
-def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    with EdgeProcess(library="litert").boot(tmp_path_factory.mktemp("edge")) as session:
-        yield session
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    with Browser().boot(tmp_path_factory.mktemp("browser")) as session:
-        yield session
 
 
 def _exported(case: Case, folder: Path) -> Exported:

@@ -13,16 +13,15 @@ from pipeline import config as configuration
 from pipeline import main_job, model_files, preflight_job
 from pipeline.adopting import Asked, adopt, adopted
 from pipeline.adoption import Adopted
-from pipeline.config import Config
 from pipeline.core.errors import ModelFailed, UsageError
 from pipeline.core.progress import nobody
 from pipeline.golden import GOLDEN_FILE
 from pipeline.golden import load as load_golden
-from pipeline.taking_in import Facts, take_in
+from pipeline.taking_in import Facts
+from tests.integration.pipeline.foreign.taking import NOT_OURS, taken
 from tests.integration.pipeline.text_models import write_text_models, write_unsaved
 
-# Keras and tf-keras warn in their own code; nothing of it is ours.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = NOT_OURS
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +35,6 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _in_there(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(sources)
     monkeypatch.syspath_prepend(str(sources))
-
-
-def taken(source: str, into: Path, **asked: object) -> Facts:
-    model = adopted(source, Asked(**asked), Config())  # type: ignore[arg-type]  # as the test gives them
-    return take_in(model, into, input_checks=True, representative_samples=20, observer=nobody)
 
 
 @pytest.fixture(scope="module")
