@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from pipeline.core.errors import ExitStatus
 from pipeline.workers import Workers
 
 
@@ -48,10 +49,15 @@ class ForkingLauncher:
 
 
 def _serve(arguments: tuple[str, ...], log: str) -> None:
-    from serving.embedded import main
-
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    except FileNotFoundError:
+        # The run was stopped while this process was being made, and took its folder away: nobody waits any more, and a
+        # traceback would reach the terminal.
+        sys.exit(ExitStatus.INTERRUPTED)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
+    from serving.embedded import main
+
     sys.exit(main(arguments))

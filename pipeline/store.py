@@ -178,9 +178,9 @@ def disk_problems_named(where: Path) -> Iterator[None]:
 
 
 def _disk_errno(error: Exception) -> int | None:
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and error.errno is not None:
         return error.errno if error.errno in _DISK_PROBLEMS else None
-    # TensorFlow, h5py and the converters raise errors of their own, which quote the system's words.
+    # TensorFlow, h5py, the converters and shutil raise errors of their own, which quote the system's words.
     return next((number for number in _DISK_PROBLEMS if os.strerror(number) in str(error)), None)
 
 

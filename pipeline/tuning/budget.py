@@ -87,4 +87,8 @@ def parsed(text: str) -> Budget:
         raise UsageError(f"--budget {text!r}: {metric} is bounded the other way", hint=_EXAMPLES)
     if relative and metric in ("agreement", "sqnr"):
         raise UsageError(f"--budget {text!r}: the reference has no {metric} of its own", hint=_EXAMPLES)
+    if metric in ("top1", "agreement") and not relative and float(bound) > 1:
+        raise UsageError(
+            f"--budget {text!r}: {metric} is a share, 1 at most", hint=f"write 98 percent as {metric}>=0.98"
+        )
     return Budget(metric=metric, bound=float(bound), of_reference=relative is not None)

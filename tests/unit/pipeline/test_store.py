@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.core.errors import DiskProblem
-from pipeline.store import Broken, Entry, Recipe, Store
+from pipeline.store import Broken, Entry, Recipe, Store, disk_problems_named
 
 RECIPE = Recipe(model="digits", stage="train", ingredients={"epochs": 3})
 
@@ -97,6 +98,12 @@ def test_a_full_disk_inside_tensorflow_is_named(tmp_path: Path) -> None:
     store = Store(root=tmp_path)
     with pytest.raises(DiskProblem, match="disk is full"), store.making(RECIPE):
         raise RuntimeError("ResourceExhausted: a/b; No space left on device [Op:SaveV2]")
+
+
+def test_a_full_disk_while_a_folder_is_copied_is_named(tmp_path: Path) -> None:
+    """Python lists what it met, and its error has no number: a disk that filled at the very end was a fault of ours."""
+    with pytest.raises(DiskProblem, match="disk is full"), disk_problems_named(tmp_path):
+        raise shutil.Error([("a", "b", str(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a")))])
 
 
 def test_only_the_last_used_entries_are_kept(tmp_path: Path) -> None:

@@ -58,6 +58,14 @@ def test_what_cannot_be_is_refused_with_an_example(text: str) -> None:
     assert "top1>=0.99*ref" in raised.value.hint
 
 
+@pytest.mark.parametrize("text", ["top1>=98", "agreement>=1.5"])
+def test_percents_are_told_from_shares(text: str) -> None:
+    """No variant ever meets 98 of 1, and one would learn of it when all had been tried."""
+    with pytest.raises(UsageError, match="is a share, 1 at most") as raised:
+        parsed(text)
+    assert ">=0.98" in raised.value.hint
+
+
 @pytest.mark.parametrize("text", ["top1>=0.9", "agreement>=0.9", "sqnr>=10", "error<=1"])
 def test_a_budget_that_the_model_has_nothing_for_is_refused(text: str) -> None:
     """Neither met nor missed: a person has to choose another."""
