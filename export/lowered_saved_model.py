@@ -145,5 +145,16 @@ def _lower(body: Body, target: Format, refused: frozenset[str]) -> Iterator[tupl
             if lowering.rewrite(body, node):
                 changed = True
                 yield lowering, operation, node.name
+            else:
+                _drop_empty(node.attr)
     if changed:
         body.prune()
+
+
+def _drop_empty(attributes: Any) -> None:
+    """Take out what only looking put there, as protobuf's maps have it: TensorFlow loads no empty attribute.
+
+    Exported models leave attributes out that have their defaults.
+    """
+    for name in [name for name, value in attributes.items() if value.WhichOneof("value") is None]:
+        del attributes[name]
