@@ -124,6 +124,15 @@ function rendererOf(gl: WebGLRenderingContext): string {
   return String(gl.getParameter(unmasked === null ? gl.RENDERER : unmasked.UNMASKED_RENDERER_WEBGL));
 }
 
+const WEBGL_ERRORS = [
+  'INVALID_ENUM',
+  'INVALID_VALUE',
+  'INVALID_OPERATION',
+  'INVALID_FRAMEBUFFER_OPERATION',
+  'OUT_OF_MEMORY',
+  'CONTEXT_LOST_WEBGL',
+] as const;
+
 // The browser hears of its graphics process's death a little after the calls begin to fail.
 const NEWS_TAKES_MS = 200;
 
@@ -136,6 +145,21 @@ export async function contextIsLost({ suspected }: { readonly suspected: boolean
   if (getBackend() !== 'webgl') return false;
   await new Promise((resolve) => setTimeout(resolve, suspected ? NEWS_TAKES_MS : 0));
   return webglContext().isContextLost();
+}
+
+/**
+ * What WebGL has noted since it was last asked, such as OUT_OF_MEMORY; nothing on other backends.
+ *
+ * TF.js does not look: it goes on with textures that were never made, and answers with what lies there.
+ */
+export function webglErrors(): readonly string[] {
+  if (getBackend() !== 'webgl') return [];
+  const gl = webglContext();
+  const names: string[] = [];
+  for (let code = gl.getError(); code !== gl.NO_ERROR; code = gl.getError()) {
+    names.push(WEBGL_ERRORS.find((name) => gl[name] === code) ?? String(code));
+  }
+  return names;
 }
 
 /** Calls back when that happens; the backend must be webgl. */

@@ -11,6 +11,7 @@ import {
   backendDetails,
   contextIsLost,
   isBackendName,
+  webglErrors,
 } from './backends';
 import { type HostTensor, type Tensors, concatenated, rows, sampleCount } from './tensors';
 
@@ -46,6 +47,8 @@ export async function loadModel(url: string, backend: string): Promise<ModelRunn
   }
   await activate(backend);
   const model = await loadGraphModel(url);
+  // TF.js finds out what the browser can do by trying; those errors are none of the model's.
+  webglErrors();
   return new ModelRunner(model, backend, { version: TFJS_VERSION, details: await backendDetails(backend) });
 }
 
@@ -111,6 +114,12 @@ export class ModelRunner {
       }
     }
     if (await contextIsLost({ suspected: false })) throw new Error(CONTEXT_LOST);
+    const errors = webglErrors();
+    if (errors.length > 0) {
+      throw new Error(
+        `WebGL reported ${errors.join(', ')} during the run, and TF.js went on: its answers mean nothing`,
+      );
+    }
     const leaked = memory().numTensors - before;
     if (leaked !== 0 && !this.#tablesToFill)
       throw new Error(`TF.js holds ${leaked} more tensors after the run than before it`);

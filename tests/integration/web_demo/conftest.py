@@ -56,6 +56,11 @@ def two_products(models_folder: Path) -> TestModel:
 
 
 @pytest.fixture(scope="session")
+def two_averages(models_folder: Path) -> TestModel:
+    return TestModel.read(models_folder / "two_averages")
+
+
+@pytest.fixture(scope="session")
 def browser(require: Callable[[str | None], None]) -> Browser:
     browser = Browser(answer_within_seconds=60)
     require(browser.missing())

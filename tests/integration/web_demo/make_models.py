@@ -25,6 +25,7 @@ def main(folder: Path) -> None:
     _loop(folder / "loop")
     _recurrent(folder / "recurrent")
     _two_products(folder / "two_products")
+    _two_averages(folder / "two_averages")
 
 
 def _digits(folder: Path) -> None:
@@ -139,6 +140,29 @@ def _two_products(folder: Path) -> None:
         name="serving_default",
         inputs=tuple(TensorSpec(name=name, dtype="float32", shape=(None, *shape)) for name, shape in shapes.items()),
         outputs=(_spec("y", "float32", 4), _spec("z", "float32", 4)),
+    )
+    samples = {name: random.normal(size=(14, *shape)).astype(np.float32) for name, shape in shapes.items()}
+    _finish(folder, signature, samples, (Precision.FLOAT32,))
+
+
+def _two_averages(folder: Path) -> None:
+    """Averages over maps of one pixel, and then over larger ones: at batch size 7 more than a texture has rows."""
+    random = np.random.default_rng(0)
+    module = tf.Module()
+
+    def serve(few: tf.Tensor, many: tf.Tensor) -> dict[str, tf.Tensor]:
+        y = tf.reduce_mean(few, [1, 2])
+        # The second waits for the first: the shader that comes first is the one that was kept for both.
+        return {"y": y, "z": tf.reduce_mean(many + tf.reshape(y[:, 0], [-1, 1, 1, 1]), [1, 2])}
+
+    few, many = tf.TensorSpec([None, 1, 1, 1280], tf.float32), tf.TensorSpec([None, 3, 3, 2048], tf.float32)
+    signed = tf.function(serve, input_signature=[few, many])
+    tf.saved_model.save(module, str(folder / "saved/1"), signatures={"serving_default": signed})
+    shapes = {"few": (1, 1, 1280), "many": (3, 3, 2048)}
+    signature = Signature(
+        name="serving_default",
+        inputs=tuple(TensorSpec(name=name, dtype="float32", shape=(None, *shape)) for name, shape in shapes.items()),
+        outputs=(_spec("y", "float32", 1280), _spec("z", "float32", 2048)),
     )
     samples = {name: random.normal(size=(14, *shape)).astype(np.float32) for name, shape in shapes.items()}
     _finish(folder, signature, samples, (Precision.FLOAT32,))

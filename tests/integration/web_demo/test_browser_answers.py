@@ -116,6 +116,18 @@ def test_products_of_other_shapes_have_shaders_of_their_own(
         np.testing.assert_allclose(got[name], want, atol=2e-4)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_results_of_other_shapes_have_shaders_of_their_own(
+    session: BrowserSession, two_averages: TestModel, backend: str
+) -> None:
+    """WebGL answered Xception's batches of seven by a shader of MobileNetV2, which had been in the page before it."""
+    with session.load(two_averages.artifact(), backend) as runner:
+        got = runner.run(two_averages.samples, batch_size=7).outputs
+    for name, want in two_averages.want.items():
+        assert want.std() > 0.3
+        np.testing.assert_allclose(got[name], want, atol=2e-5)
+
+
 def test_what_ran_is_said_by_the_browser_itself(session: BrowserSession, digits: TestModel) -> None:
     """A report that repeats what was asked for would not show that TF.js fell back to another backend."""
     details = {}

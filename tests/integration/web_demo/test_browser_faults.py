@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -89,6 +91,30 @@ def test_a_crash_in_mid_run_is_told_at_once_and_leaves_nothing(
         with pytest.raises(TargetFailed, match=said):
             runner.run(digits.samples, batch_size=64)
     assert gone(str(tmp_path), within_seconds=GONE_WITHIN_SECONDS)
+
+
+NO_MEMORY = """
+const make = WebGL2RenderingContext.prototype.texStorage2D;
+WebGL2RenderingContext.prototype.texStorage2D = function (target, levels, format, width, height) {
+  make.call(this, target, levels, format, width * height > 20000 ? 2 ** 30 : width, height);
+};
+"""
+
+
+def test_textures_that_were_never_made_are_no_answers(browser: Browser, digits: TestModel, tmp_path: Path) -> None:
+    """TF.js does not ask the driver whether it had the memory: a large batch would be answered with leftovers."""
+    dist = tmp_path / "dist"
+    shutil.copytree(browser.page_dist, dist)
+    (dist / "no-memory.js").write_text(NO_MEMORY)
+    page = dist / "parity.html"
+    page.write_text(page.read_text().replace("<head>", '<head><script src="./no-memory.js"></script>'))
+    with (
+        dataclasses.replace(browser, page_dist=dist).boot(tmp_path / "browser") as session,
+        session.load(digits.artifact(), "webgl") as runner,
+    ):
+        runner.run({"image": digits.samples["image"][:1]}, batch_size=1)
+        with pytest.raises(TargetFailed, match="WebGL reported INVALID_VALUE"):
+            runner.run(digits.samples, batch_size=64)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.1, 0.3, 0.6])
