@@ -16,6 +16,7 @@ from export.lowering.cross import CROSS
 from export.lowering.cumprod import CUMPROD
 from export.lowering.debugging import DEBUGGING
 from export.lowering.deep_pad import DEEP_PAD
+from export.lowering.deep_slices import DEEP_SLICES
 from export.lowering.diagonal import DIAGONAL
 from export.lowering.dilated_conv_3d import DILATED_CONV_3D
 from export.lowering.dilated_transpose import DILATED_TRANSPOSE
@@ -73,6 +74,7 @@ LOWERINGS: tuple[Lowering, ...] = (
     SEGMENT_SUM,
     POOL_3D,
     DEEP_PAD,
+    DEEP_SLICES,
     DILATED_CONV_3D,
     BINCOUNT,
     BAND_PART,

@@ -72,6 +72,10 @@ def _in_depth_with_gaps(x: Any) -> Any:
     return keras.ops.conv(wide, _kernel(2, 2, 2, 3, 2), padding="valid", dilation_rate=2)
 
 
+def _backwards(x: Any) -> Any:
+    return tensorflow().reverse(x, [1, 4])[:, 3::-2, :, 1:3] + x[:, :3:2, :, ::2]
+
+
 CASES = [
     *on_both("dilated_transpose", _with_gaps, (5, 7, 2)),
     *on_both("unpadded_convolution", _skipping, (16, 16, 2), on_old=True),
@@ -85,6 +89,7 @@ CASES = [
         shape=(5, 4, 6, 2),
         variant="webgl",
     ),
+    Case(lowering="deep_slices", target=Format.TFJS, compute=_backwards, shape=(4, 2, 4, 2), variant="webgl"),
     Case(lowering="deep_pad", target=Format.TFJS, compute=_padded, shape=(2, 3, 2, 2), variant="webgl"),
     Case(lowering="pool_3d", target=Format.TFJS, compute=_pooled_below_zero, shape=(3, 4, 2, 2)),
     Case(lowering="pool_3d", target=Format.TFLITE, compute=_pooled, shape=(4, 5, 6, 2)),
