@@ -26,7 +26,7 @@ def kept_beyond_halves(narrow: bytes, exact: Callable[[], bytes], saved_model: P
     """The `float16` file with each constant that halves cannot hold in float32, and the names of these.
 
     `exact` makes the float32 file of the same SavedModel; it is asked only when there may be such a constant. A file
-    whose operations are others is left as it is: its answers then fail, and say of which constant.
+    whose operations are others is left as it is: its answers then fail.
     """
     found = list(_suspected(narrow))
     zeros = [values for values in found if not np.any(values)]

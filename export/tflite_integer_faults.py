@@ -11,6 +11,8 @@ Each fault was measured with TensorFlow 2.21 and LiteRT 2.3, and none is reporte
   the same values, which may have a range of their own. (A product with 1 is dropped before ranges are given.)
 - REVERSE_V2: the kernel hands the integers on, while the quantizer gives what comes out the scale of its reader, as of
   the concatenation in a bidirectional layer. It stays in float.
+- SCATTER_ND: what has one place is added up in 8 bits and wraps around: two times 1.5 of a range to 2 became -1. It
+  stays in float, and so does a leaky ReLU before it, which has the range of the sums: theirs is taken from there.
 - SQRT, LOG and DIV: tflite-runtime 2.14 has them in float only, and runs no other files. They stay in float.
 
 Masks of attention (`masked_scores`) and vanishing results (`tflite_vanishing`) are files of their own.
@@ -32,13 +34,16 @@ from export.tflite_vanishing import widened
 
 _COMPARISONS = ("LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL", "EQUAL", "NOT_EQUAL")
 _CHOOSING = ("MINIMUM", "MAXIMUM", "SELECT", "SELECT_V2")
-_REVERSAL = "REVERSE_V2"
+_SCATTERING = "SCATTER_ND"
+_SCATTERED = 1
+"""The position at which SCATTER_ND reads what it moves."""
+_MOVING = ("REVERSE_V2", _SCATTERING)
 _NEWER = ("SQRT", "LOG", "DIV")
 _IN_TENSORFLOW = frozenset(
     (
         *("Less", "LessEqual", "Greater", "GreaterEqual", "Equal", "NotEqual"),
         *("Minimum", "Maximum", "ClipByValue", "Select", "SelectV2", "ReverseV2", "Sqrt", "RealDiv", "Log", "Log1p"),
-        *("Softmax", "Add", "AddV2", "Sub", "Mul", "SquaredDifference"),
+        *("Softmax", "Add", "AddV2", "Sub", "Mul", "SquaredDifference", "ScatterNd", "TensorScatterAdd"),
     )
 )
 _WRONG = "an operation that TFLite's int8 gets wrong"
@@ -88,13 +93,15 @@ def mended(calibrated: bytes) -> Mended:
         _set_apart(model, graph.graph, operation, position)
     # Even a selection in float hands its range to what it reads: that stays in float, too, one step before it.
     before = [_set_apart(model, graph.graph, one, at) for graph, one in masking for at in _choices(graph, one)]
+    scattering = [(graph, one) for graph, one in every if graph.kind(one) == _SCATTERING and _fails(graph, one)]
+    failing += [_read_as_wide(model, graph.graph, one, _SCATTERED) for graph, one in scattering]
     found = (
         (failing, _WRONG, _IN_FLOAT),
         ([graph.name_of(one) for graph, one, _ in clipping], _WRONG, "one with a range of its own"),
         (masked + before, "a mask over attention's scores", _IN_FLOAT),
         (wider, "a result smaller than a step of what it is made of", "one of as wide a range as such a step"),
     )
-    if clipping or masking or wider:
+    if clipping or masking or wider or scattering:
         calibrated = packed(model, about=len(calibrated))
     return Mended(
         content=calibrated,
@@ -127,6 +134,14 @@ def _set_apart(model: Any, graph: Any, operation: Any, position: int) -> str:
     return str(same.name.decode())
 
 
+def _read_as_wide(model: Any, graph: Any, operation: Any, position: int) -> str:
+    """As `_set_apart`, with the range of what the operation makes."""
+    name = _set_apart(model, graph, operation, position)
+    read, made = (graph.tensors[int(index)] for index in (operation.inputs[position], operation.outputs[0]))
+    read.quantization = copy(made.quantization)
+    return name
+
+
 def _fails(graph: CalibratedGraph, operation: Any) -> bool:
     """Whether its int8 kernel would answer wrongly, or is not in tflite-runtime 2.14."""
     kind = graph.kind(operation)
@@ -135,7 +150,7 @@ def _fails(graph: CalibratedGraph, operation: Any) -> bool:
         return not all(_SMALLEST_SCALE <= scale < _LARGEST_SCALE for scale in scales)
     # In a loop a float would meet what XNNPACK of tflite-runtime 2.14 does there at a second batch size: wrong answers.
     older = kind in _NEWER and graph.graph is graph.model.subgraphs[0]
-    return (kind == _REVERSAL or older) and graph.width(int(operation.outputs[0])) > 0
+    return (kind in _MOVING or older) and graph.width(int(operation.outputs[0])) > 0
 
 
 def _narrowed(graph: CalibratedGraph, operation: Any) -> list[int]:

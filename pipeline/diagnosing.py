@@ -14,12 +14,14 @@ import numpy as np
 
 from pipeline import golden, model_files, stages
 from pipeline.config import Config
-from pipeline.core.artifact import CALIBRATED_PRECISIONS, Artifact, Format
+from pipeline.core.artifact import CALIBRATED_PRECISIONS, Artifact, Format, Precision
 from pipeline.core.outcome import Errored, Outcome, Recording, Skipped
 from pipeline.core.progress import nobody
 from pipeline.core.signature import Tensors
 from pipeline.diagnosis.by_answers import diagnosed_by_answers
+from pipeline.diagnosis.by_halves import diagnosed_by_halves
 from pipeline.diagnosis.by_model import Surroundings
+from pipeline.diagnosis.by_steps import diagnosed_by_integers, diagnosed_by_steps
 from pipeline.diagnosis.case import Case
 from pipeline.diagnosis.diagnose import diagnosed_error, diagnosed_further, is_settled
 from pipeline.diagnosis.distance import worst_distance
@@ -36,6 +38,7 @@ from pipeline.workers import Workers, workers
 from pipeline.workflow import Ran
 
 _WORKER = "diagnosis"
+_NO_CAUSE = Diagnosis(cause=UNKNOWN, sentence="no known cause fits")
 _ROW_SECONDS = 60.0
 _RUN_SECONDS = 180.0
 """What all rows of a run may take together: a large model that fails everywhere would else take minutes for each."""
@@ -54,13 +57,19 @@ def with_causes(
         return tuple(rows)
     failing = sum(isinstance(row.status, (Fail, Error)) for row in rows)
     with workers(logs=config.store_path / model / "logs", observer=nobody) as crew:
-        search = _Search(ran=ran, config=config, model=model, kept=kept, crew=crew, rows_left=failing)
+        search = _Search(
+            ran=ran, config=config, model=model, kept=kept, crew=crew, rows_left=failing, artifacts=artifacts
+        )
         return tuple(
             msgspec.structs.replace(row, diagnosis=search.cause(row, ran.outcome(cell), artifact))
             if isinstance(row.status, (Fail, Error))
             else row
             for row, artifact, cell in zip(rows, artifacts, ran.cells, strict=True)
         )
+
+
+def _of_integers(artifact: Artifact) -> bool:
+    return artifact.format is Format.TFLITE and artifact.precision in CALIBRATED_PRECISIONS
 
 
 def _knowing(file: ModelFile | None, experiment: Callable[..., Diagnosis], *given: object) -> Diagnosis:
@@ -90,6 +99,7 @@ class _Search:
     kept: Golden
     crew: Workers
     rows_left: int
+    artifacts: Sequence[Artifact | None]
     _seconds_left: float = _RUN_SECONDS
     _explained: list[_Explained] = field(default_factory=list)
 
@@ -103,29 +113,61 @@ class _Search:
             case Errored(problem=problem):
                 if artifact is None:
                     return None
-                unknown = Diagnosis(cause=UNKNOWN, sentence="no known cause fits")
                 given = (problem, artifact, self._trained, self.kept.inputs)
-                return self._in_worker(share, unknown, diagnosed_error, *given)
+                return self._in_worker(share, _NO_CAUSE, diagnosed_error, *given)
             case Recording():
                 case = self._case(row, outcome)
                 by_answers = diagnosed_by_answers(case)
                 if is_settled(by_answers):
                     return by_answers
-                explained = _within_precision(row) or self._beyond_range(case, artifact, share)
-                if explained is not None or self._trained is None:
-                    return explained or by_answers
-                surroundings = Surroundings(
-                    trained=self._trained, artifact=artifact, others=self._other_models, within_seconds=share
-                )
-                return self._as_before(case, artifact) or self._further(row.label, case, by_answers, surroundings)
+                explained = _within_precision(row) or self._as_before(case, artifact)
+                return explained or self._by_experiment(row.label, case, by_answers, artifact, share)
 
-    def _beyond_range(self, case: Case, artifact: Artifact | None, share: float) -> Diagnosis | None:
-        """The cause when integers have no number for what differs."""
-        if artifact is None or artifact.format is not Format.TFLITE or artifact.precision not in CALIBRATED_PRECISIONS:
-            return None
-        unknown = Diagnosis(cause=UNKNOWN, sentence="no known cause fits")
-        found = self._in_worker(share, unknown, diagnosed_by_range, case, artifact)
-        return None if found.cause == UNKNOWN else found
+    def _by_experiment(
+        self, label: str, case: Case, by_answers: Diagnosis, artifact: Artifact | None, share: float
+    ) -> Diagnosis:
+        """By what the file rounds, then by the trained model, then by what the target makes of integers."""
+        found = None if artifact is None else self._by_rounding(case, artifact, share)
+        if found is None and self._trained is not None:
+            surroundings = Surroundings(
+                trained=self._trained, artifact=artifact, others=self._other_models, within_seconds=share
+            )
+            given = (by_answers, case, surroundings)
+            found = self._in_worker(share, by_answers, diagnosed_further, *given)
+        found = found or by_answers
+        if artifact is not None and found.cause == UNKNOWN and _of_integers(artifact):
+            exact = self._exact(artifact)
+            by_integers = self._in_worker(share, found, diagnosed_by_integers, case, artifact, exact, share)
+            found = found if by_integers.cause == UNKNOWN else by_integers
+        if artifact is not None:
+            self._explained.append(_Explained(label=label, digest=artifact.digest, case=case, diagnosis=found))
+        return found
+
+    def _by_rounding(self, case: Case, artifact: Artifact, share: float) -> Diagnosis | None:
+        """The cause when it is in what a TFLite file rounds, or has no number for."""
+        exact = self._exact(artifact)
+        experiments: list[tuple[Callable[..., Diagnosis], tuple[object, ...]]] = []
+        if _of_integers(artifact):
+            experiments = [(diagnosed_by_range, ()), (diagnosed_by_steps, (exact, share))]
+        elif artifact.precision is Precision.FLOAT16 and exact is not None:
+            experiments = [(diagnosed_by_halves, (exact,))]
+        for experiment, more in experiments:
+            found = self._in_worker(share, _NO_CAUSE, experiment, case, artifact, *more)
+            if found.cause != UNKNOWN:
+                return found
+        return None
+
+    def _exact(self, artifact: Artifact) -> Artifact | None:
+        """The model's float32 file, where the run has one of the same format that was made from the same."""
+        for one in self.artifacts:
+            if (
+                one is not None
+                and (one.format, one.made_from) == (artifact.format, artifact.made_from)
+                and one.precision is Precision.FLOAT32
+                and artifact.format is Format.TFLITE
+            ):
+                return one
+        return None
 
     def _as_before(self, case: Case, artifact: Artifact | None) -> Diagnosis | None:
         """The cause of an earlier row whose target answers just as wrongly from the same files."""
@@ -134,14 +176,6 @@ class _Search:
                 sentence = f"{one.diagnosis.sentence}; {one.label} answers the same from the same files"
                 return msgspec.structs.replace(one.diagnosis, sentence=sentence)
         return None
-
-    def _further(self, label: str, case: Case, by_answers: Diagnosis, surroundings: Surroundings) -> Diagnosis:
-        given = (by_answers, case, surroundings)
-        found = self._in_worker(surroundings.within_seconds, by_answers, diagnosed_further, *given)
-        if surroundings.artifact is not None:
-            digest = surroundings.artifact.digest
-            self._explained.append(_Explained(label=label, digest=digest, case=case, diagnosis=found))
-        return found
 
     def _in_worker(
         self, share: float, otherwise: Diagnosis, experiment: Callable[..., Diagnosis], *given: object

@@ -33,6 +33,16 @@ class RowByRow(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no type
         return tf.map_fn(tf.sort, x)
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class Scattering(keras.layers.Layer):  # type: ignore[misc]
+    """Values that have one place are added up: all of them together are beyond the range of each."""
+
+    def call(self, x: Any) -> Any:
+        columns = tf.transpose(x)
+        places = tf.constant([[0], [1], [0], [1], [0], [0]])
+        return tf.transpose(tf.scatter_nd(places, columns, (2, tf.shape(columns)[1])))
+
+
 def _far_threshold(x: Any) -> Any:
     return keras.ops.where(x > 1000.0, -1.0, x)
 
@@ -79,7 +89,7 @@ def _computed_mask(x: Any) -> Any:
 @pytest.mark.parametrize(
     "build",
     [
-        *(_far_threshold, _near_threshold, _clipped_beside, _chosen_beside, _reversed),
+        *(_far_threshold, _near_threshold, _clipped_beside, _chosen_beside, _reversed, Scattering()),
         *(_chosen_scores, _summed_scores, _computed_mask),
     ],
 )

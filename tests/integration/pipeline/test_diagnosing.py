@@ -35,7 +35,13 @@ def test_an_experiment_that_does_not_end_is_stopped(tmp_path: Path, monkeypatch:
     with workers(logs=tmp_path, observer=nobody) as crew:
         config = Config(folder=str(tmp_path))
         search = diagnosing._Search(
-            ran=cast("Any", None), config=config, model="m", kept=cast("Any", None), crew=crew, rows_left=2
+            ran=cast("Any", None),
+            config=config,
+            model="m",
+            kept=cast("Any", None),
+            crew=crew,
+            rows_left=2,
+            artifacts=(),
         )
         assert search._in_worker(20.0, _BY_ANSWERS, _find).cause == "input_scale"
         started = time.monotonic()
