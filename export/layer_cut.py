@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from export.layer_graph import LayerGraph, Place
 from pipeline.core.errors import UsageError
+from pipeline.core.wording import quoted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,7 @@ def checked_cut(graph: LayerGraph, asked: Sequence[str]) -> LayerCut:
             raise _second_branch(graph, name, named, behind)
     for name in after:
         if not graph.takers(name, behind) and name not in graph.outputs:
-            others = ", ".join(f"`{other}`" for other in after if other != name)
+            others = quoted(other for other in after if other != name)
             raise UsageError(
                 f"--after {name}: it lies in front of {others}, and nothing behind needs it", hint=f"leave {name} out"
             )
@@ -112,4 +113,4 @@ def _options(names: Sequence[str]) -> str:
 
 
 def _named(names: Sequence[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names) or "there are none"
+    return quoted(names) or "there are none"

@@ -14,6 +14,7 @@ from export.layer_graph import LayerGraph, layer_graph
 from pipeline.adoption import Adopted
 from pipeline.core.errors import ModelFailed, UsageError
 from pipeline.core.signature import Tensors, TensorSpec, batches, concatenated, sample_count
+from pipeline.core.wording import quoted
 from pipeline.foreign import Foreign, foreign_of_keras
 from pipeline.foreign_keras import KerasFound
 
@@ -91,7 +92,7 @@ def checked_whole(parts: Behind, samples: Tensors, *, batch_size: int) -> tuple[
             want = dict(zip(got, want.values(), strict=True))
         if want.keys() != got.keys():
             raise ModelFailed(
-                f"the part behind {_named(parts.cut.after)} answers {sorted(got)}, the whole model {sorted(want)}",
+                f"the part behind {quoted(parts.cut.after)} answers {sorted(got)}, the whole model {sorted(want)}",
                 hint="cut elsewhere",
             )
         differing = {name for name, array in want.items() if not _same(array, got[name])}
@@ -102,7 +103,7 @@ def checked_whole(parts: Behind, samples: Tensors, *, batch_size: int) -> tuple[
                 found[name] = max(found.get(name, 0.0), _difference(want[name], got[name]))
     for name in sorted(found.keys() - unrepeated):
         raise ModelFailed(
-            f"{_named(parts.cut.after)} and then the part behind do not answer as the whole model does: output "
+            f"{quoted(parts.cut.after)} and then the part behind do not answer as the whole model does: output "
             f"`{name}` differs by up to {found[name]:.3g}, over {sample_count(samples)} samples",
             hint="something passes the cut beside the values, as a mask does, or the model's own call does more than "
             "its layers: cut before or behind that",
@@ -116,13 +117,13 @@ def notes_on(parts: Behind, count: int, unrepeated: tuple[str, ...]) -> list[str
     stays = [name for name in cut.front if name not in parts.cut.after]
     before = f", with what is in front of {'them' if plural else 'it'} ({', '.join(stays)})," if stays else ""
     what = (
-        f"What was verified is the part of the model behind {_named(cut.after)}: its inputs are named after "
-        f"{'these layers' if plural else 'that layer'}. {_named(cut.after)}{before} "
+        f"What was verified is the part of the model behind {quoted(cut.after)}: its inputs are named after "
+        f"{'these layers' if plural else 'that layer'}. {quoted(cut.after)}{before} "
         f"{'stay' if plural else 'stays'} in the app; front.json says what {'they do' if plural else 'it does'}."
     )
     exactly = "exactly as the whole model does"
     if unrepeated:
-        exactly += f", but for {_named(unrepeated)}, which the model itself does not repeat"
+        exactly += f", but for {quoted(unrepeated)}, which the model itself does not repeat"
     return [what, f"The front part and then this part answer {exactly}, over all {count} samples."]
 
 
@@ -157,7 +158,3 @@ def _difference(want: NDArray[Any], got: NDArray[Any]) -> float:
         return float(np.count_nonzero(want != got))
     wide = np.complex128 if want.dtype.kind == "c" else np.float64
     return float(np.nanmax(np.abs(want.astype(wide) - got.astype(wide)), initial=0.0))
-
-
-def _named(names: tuple[str, ...]) -> str:
-    return ", ".join(f"`{name}`" for name in names)

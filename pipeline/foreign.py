@@ -15,6 +15,7 @@ from pipeline.adoption import Adopted
 from pipeline.core.errors import ModelFailed, UsageError
 from pipeline.core.known_values import KnownValues
 from pipeline.core.signature import Signature, Tensors, TensorSpec
+from pipeline.core.wording import quoted
 from pipeline.foreign_keras import KerasFound, built_by, from_h5, from_keras_file
 from pipeline.saved_model_parts import copy_saved_model
 from pipeline.unanswered import reason_of
@@ -105,7 +106,7 @@ def foreign_of_keras(adopted: Adopted, found: KerasFound, samples: Sequence[Tens
     if in_training:
         notes.append(_in_training(in_training))
     if interface.assumed:
-        named = ", ".join(f"`{name}`" for name in interface.assumed)
+        named = quoted(interface.assumed)
         notes.append(f"The model does not say of which type {named} is: float32 was assumed.")
     return Foreign(
         runtime=found.runtime,
@@ -120,7 +121,7 @@ def foreign_of_keras(adopted: Adopted, found: KerasFound, samples: Sequence[Tens
 
 
 def _in_training(layers: Sequence[str]) -> str:
-    named = ", ".join(f"`{name}`" for name in layers)
+    named = quoted(layers)
     return (
         f"Called with training=True: {named}. So the model is random by design, or goes by the batch, when called "
         "as model(x) and as model.export() writes it. predict() turns that off, and so it is off here, in what is "
@@ -200,7 +201,7 @@ def _chosen_signature(adopted: Adopted, folder: Path) -> tuple[Signature, tuple[
     if len(every) == 1:
         return chosen(next(iter(every))), ()
     if _USUAL_SIGNATURE in every:
-        others = ", ".join(f"`{name}`" for name in every if name != _USUAL_SIGNATURE)
+        others = quoted(name for name in every if name != _USUAL_SIGNATURE)
         note = f"Signature `{_USUAL_SIGNATURE}` was taken; there are also {others} (--signature)."
         return chosen(_USUAL_SIGNATURE), (note,)
     raise UsageError(

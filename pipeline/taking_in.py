@@ -19,6 +19,7 @@ from pipeline.core.errors import ModelFailed, TripointError, UsageError
 from pipeline.core.model import predicted_classes
 from pipeline.core.progress import Observer, Progress
 from pipeline.core.signature import Signature, Tensors, batches, concatenated, sample_count
+from pipeline.core.wording import quoted
 from pipeline.foreign import Foreign, load
 from pipeline.repeatability import rounding_grows, unrepeatable_outputs
 from pipeline.samples.adopted import Samples, samples_from
@@ -106,8 +107,7 @@ def _through(parts: Behind, samples: Samples, batch: int | None) -> Samples:
         samples,
         asked=parts.through(samples.asked, batch=batch),
         representative=parts.through(samples.representative, batch=batch),
-        description=f"{samples.description}; sent through the front part, up to "
-        + ", ".join(f"`{name}`" for name in parts.cut.after),
+        description=f"{samples.description}; sent through the front part, up to " + quoted(parts.cut.after),
     )
 
 

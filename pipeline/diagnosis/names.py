@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.wording import quoted
 from pipeline.diagnosis.case import Case
 from pipeline.diagnosis.distance import distance
 from pipeline.diagnosis.rule import Freedom, Trial
@@ -27,10 +28,10 @@ def fact(case: Case) -> Diagnosis | None:
         return _renamed(case, missing, extra)
     if missing:
         return Diagnosis(
-            cause="output_missing", sentence=f"the target has no output {_listed(missing)}: it was cut off or pruned"
+            cause="output_missing", sentence=f"the target has no output {quoted(missing)}: it was cut off or pruned"
         )
     if extra:
-        return Diagnosis(cause="output_extra", sentence=f"the target also answers {_listed(extra)}")
+        return Diagnosis(cause="output_extra", sentence=f"the target also answers {quoted(extra)}")
     for name, want in case.want.items():
         got = case.got[name]
         if got.dtype != want.dtype and want.dtype.kind not in "OSU" and got.shape == want.shape:
@@ -73,7 +74,7 @@ def _renamed(case: Case, missing: list[str], extra: list[str]) -> Diagnosis:
         )
     return Diagnosis(
         cause="other_signature",
-        sentence=f"the target answers {_listed(extra)} instead of {_listed(missing)}, and other values: "
+        sentence=f"the target answers {quoted(extra)} instead of {quoted(missing)}, and other values: "
         "it has another model's signature",
         error_before=np.inf,
         error_after=error,
@@ -103,7 +104,3 @@ def _dtype_changed(name: str, want: NDArray[Any], got: NDArray[Any]) -> Diagnosi
                 tried=2,
             )
     return Diagnosis(cause="dtype_changed", sentence=facts, error_before=distance(want, got), error_after=None, tried=1)
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)

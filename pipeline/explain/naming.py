@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from export.artifact_graph import ArtifactGraph
 from pipeline.core.signature import Tensors
+from pipeline.core.wording import quoted
 from pipeline.explain.alternatives import alternatives
 from pipeline.explain.explanation import Manner
 from pipeline.explain.measure import Broke
@@ -136,12 +137,8 @@ def _cut_off(case: Case) -> Iterator[Named]:
     """The layer at which something joins in the trained model that the artifact's piece does not depend on."""
     joins = case.sources.joins
     if joins is not None:
-        how = f"nothing gets there of {_listed(sorted(case.sources.lost))}: no operation of the artifact leads there"
+        how = f"nothing gets there of {quoted(sorted(case.sources.lost))}: no operation of the artifact leads there"
         yield Named(layer=joins.layer or joins.name, manner="cut off", how=how)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
 
 
 def _known(name: str, trained: TrainedModel) -> bool:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import TargetFailed
 from pipeline.core.signature import Signature, Tensors, TensorSpec
+from pipeline.core.wording import quoted
 from pipeline.diagnosis import inputs
 from pipeline.diagnosis.distance import distance
 from pipeline.inquiry.inquiry import Experiment
@@ -341,4 +342,4 @@ def _first(tensors: Tensors) -> dict[str, NDArray[Any]]:
 
 
 def _listed(names: list[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names) or "nothing"
+    return quoted(names) or "nothing"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pipeline.core.wording import capitalized
 from pipeline.inquiry import experiments
 from pipeline.inquiry.experiments import Tried
 from pipeline.inquiry.inquiry import NOTHING, SCHEMA, Experiment, Inquiry
@@ -33,7 +34,7 @@ def with_diagnosis(inquiry: Inquiry, diagnosis: Diagnosis) -> Inquiry:
     stale = known and inquiry.cause == "other_version"
     sentence = inquiry.sentence
     if not settled and known:
-        sentence = f"{inquiry.sentence} And: {diagnosis.sentence}." if stale else f"{_whole(diagnosis.sentence)}."
+        sentence = f"{inquiry.sentence} And: {diagnosis.sentence}." if stale else f"{capitalized(diagnosis.sentence)}."
     return Inquiry(
         schema=inquiry.schema,
         model=inquiry.model,
@@ -82,7 +83,7 @@ def _inquiry(tried: Sequence[Tried], served: Served, *, model: str, target: str,
             else "It differs, and none of the experiments makes it agree."
         )
     else:
-        cause, sentence = decisive.cause, f"{_whole(decisive.meaning)}."
+        cause, sentence = decisive.cause, f"{capitalized(decisive.meaning)}."
     return Inquiry(
         schema=SCHEMA,
         model=model,
@@ -103,7 +104,3 @@ def _decisive(tried: Sequence[Tried]) -> Tried | None:
     lossy = [each for each in settling if each.experiment.agrees is False]
     named = [each for each in agreeing if each.cause != "transport"]
     return next(iter([*lossy, *named, *settling]), None)
-
-
-def _whole(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:]

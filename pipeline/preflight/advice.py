@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from export.lowering.every import LOWERINGS
 from export.small_floats import NO_SMALL_FLOATS
 from pipeline.core.artifact import Format
+from pipeline.core.wording import quoted
 
 _LOWERING_IS_OFF = "a lowering for it exists: leave out --no-lowering, and `lowering = false` in tripoint.toml"
 _GENERAL = "write the layer without it, or leave the target out"
@@ -58,5 +59,5 @@ def advice(operation: str, kind: Format, *, layers: Iterable[str] = (), lowering
     for start, sentence in _ADVICE.items():
         if operation.startswith(start):
             return sentence
-    named = ", ".join(f"`{layer}`" for layer in layers)
+    named = quoted(layers)
     return f"write {named} without it, or leave the target out" if named else _GENERAL

@@ -12,6 +12,7 @@ from export.layer_cut import checked_cut
 from export.layer_graph import LayerGraph
 from pipeline.adoption import FACT, adopted_from_json, command_to_adopt
 from pipeline.core.errors import UsageError
+from pipeline.core.wording import quoted
 from pipeline.preflight.findings import Line, Obstacle
 
 
@@ -97,7 +98,7 @@ def with_advice(lines: Sequence[Line], *, after: Sequence[str], command: str) ->
 
 def advice_to_keep(after: Sequence[str], command: str) -> str:
     """One sentence: what the command does about all that is in the way."""
-    named = ", ".join(f"`{name}`" for name in after)
+    named = quoted(after)
     return (
         f"`{command}` ships the part behind {named}, in which none of this is, and leaves what is in front to the app"
     )

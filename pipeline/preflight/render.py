@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from pipeline.core.wording import capitalized
 from pipeline.preflight.findings import Obstacle, Preflight
 
 _MARKS = {"runs": "ok  ", "converts": "ok  ", "not tried": "?   ", "will not run": "FAIL"}
@@ -29,7 +30,7 @@ def as_markdown(found: Preflight) -> str:
     rows = [f"| {line.target} | {line.precision} | {line.outlook} |" for line in found.lines]
     parts = [f"# Preflight of {found.model}", "", "| target | precision | outlook |", "|---|---|---|", *rows]
     for obstacle, places in _by_obstacle(found):
-        parts += ["", f"- {obstacle.sentence()} ({', '.join(places)}). {_capital(obstacle.helps)}."]
+        parts += ["", f"- {obstacle.sentence()} ({', '.join(places)}). {capitalized(obstacle.helps)}."]
     parts += [f"- Lowered for {kind}: {sentence}." for kind, sentence in _lowered(found)]
     return "\n".join([*parts, *(f"- {note}." for note in (*found.notes, *_missing(found))), ""])
 
@@ -83,7 +84,3 @@ def _by_obstacle(found: Preflight) -> list[tuple[Obstacle, list[str]]]:
         )
         for obstacle, where in places.items()
     ]
-
-
-def _capital(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import UsageError
 from pipeline.core.signature import TensorSpec
+from pipeline.core.wording import quoted
 
 _CHUNK_BYTES = 1 << 22
 _LABELS = "labels"
@@ -32,7 +33,7 @@ def read_npz(path: Path, names: Sequence[str], *, count: int, what: str) -> tupl
         with zipfile.ZipFile(path) as archive:
             held = [name.removesuffix(".npy") for name in archive.namelist()]
             missing, extra = sorted(set(names) - set(held)), sorted(set(held) - set(names) - {_LABELS})
-            shown = ", ".join(f"`{name}`" for name in held) or "nothing"
+            shown = quoted(held) or "nothing"
             if missing == [_LABELS] and not extra:
                 raise UsageError(
                     f"--labels: {path} holds {shown}, but no `{_LABELS}`",

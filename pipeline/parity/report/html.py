@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.core.wording import capitalized
 from pipeline.parity.comparison import OutputComparison
 from pipeline.parity.figures import NO_CLASS, Answer, NumericFigures
 from pipeline.parity.findings import bound
@@ -161,7 +162,7 @@ def _environment(report: Report) -> Environment:
         "points": wording.points,
         "steps": wording.steps,
         "noise": wording.noise,
-        "capitalized": _capitalized,
+        "capitalized": capitalized,
         "bound": bound,
         "shape": _shape,
     }
@@ -201,11 +202,6 @@ def _smallest_atol(report: Report, format_name: str, precision: str, output: str
         if compared.output == output and isinstance(compared.figures, NumericFigures)
     ]
     return max(found, default=None)
-
-
-def _capitalized(sentence: str) -> str:
-    """With a large first letter, the rest as it is: names keep theirs."""
-    return sentence[:1].upper() + sentence[1:]
 
 
 def _shape(spec: TensorFacts) -> str:
