@@ -162,9 +162,13 @@ def _start_forking_process() -> None:
     # Whatever else is started in this moment inherits it, too: the edge runner has to leave it out.
     before = os.environ.get(_SAFE_PATH)
     os.environ[_SAFE_PATH] = "1"
+    # Ctrl-C goes to the whole terminal group. Until it has imported what lets it ignore that, its traceback would reach
+    # the terminal; the mask of this thread is what it starts with.
+    unmasked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         forkserver.ensure_running()
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, unmasked)
         if before is None:
             del os.environ[_SAFE_PATH]
         else:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,23 @@ def test_what_shared_the_executor_is_done_all_the_same(tmp_path: Path) -> None:
         with pytest.raises(WorkerDied, match="SIGSEGV"):
             death.result()
         assert answer.result() == 7
+
+
+def test_what_forks_the_workers_starts_deaf_to_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupted while it was imported, it left a traceback behind the sentence that all had been stopped."""
+    masks = []
+    start = forkserver.ensure_running
+
+    def started() -> None:
+        masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+        start()
+
+    monkeypatch.setattr(forkserver, "ensure_running", started)
+    with workers(logs=tmp_path, observer=nobody) as crew:
+        assert crew.call("makers", 1, abs, -3) == 3
+    assert masks
+    assert all(signal.SIGINT in mask for mask in masks)
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_the_users_own_files_are_not_taken_for_modules(tmp_path: Path) -> None:
