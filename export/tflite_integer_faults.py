@@ -46,6 +46,8 @@ _IN_TENSORFLOW = frozenset(
         *("Softmax", "Add", "AddV2", "Sub", "Mul", "SquaredDifference", "ScatterNd", "TensorScatterAdd"),
     )
 )
+# What a lowering makes roots and quotients of.
+_LOWERED_TO_THEM = frozenset({"ComplexAbs", "Cholesky", "MatrixInverse", "MatrixSolve", "MatrixTriangularSolve"})
 _WRONG = "an operation that TFLite's int8 gets wrong"
 _IN_FLOAT = "float32"
 _LARGEST_SCALE = 1.0
@@ -59,7 +61,10 @@ def may_have_integer_faults(function: Any) -> bool:
     import tensorflow as tf
 
     kind = tf.float32.as_datatype_enum
-    return any(node.op in _IN_TENSORFLOW and node.attr["T"].type == kind for node in function.node_def)
+    return any(
+        node.op in _LOWERED_TO_THEM or (node.op in _IN_TENSORFLOW and node.attr["T"].type == kind)
+        for node in function.node_def
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
