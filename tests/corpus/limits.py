@@ -138,8 +138,8 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
         "browser/webgl *": r"angles: .*values differ",
     },
     "linear-algebra": {
-        "edge/* *": r"'tf\.Cholesky' op is neither",
-        "browser/* *": r"TF\.js has no Cholesky, MatrixDeterminant",
+        # Each step of the elimination rounds to int8, where the bound knows an inverse as one operation.
+        "edge/* int8": r"^inverse: \d+ of 144 values differ; [^|]*\| inverse: SQNR 20",
     },
     "huge": {
         # No scale of the quantizer's is below 4e-9, and so the factor of 1e-30 is zero.
