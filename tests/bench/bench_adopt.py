@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -100,7 +99,7 @@ def watched(command: list[str], folder: Path, *, to_the_end: bool = True) -> Too
             ):
                 artifacts = time.perf_counter() - started
                 if not to_the_end:
-                    process.send_signal(signal.SIGINT)
+                    process.terminate()
 
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
     started = time.perf_counter()
