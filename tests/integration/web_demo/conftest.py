@@ -50,14 +50,9 @@ def recurrent(models_folder: Path) -> TestModel:
     return TestModel.read(models_folder / "recurrent")
 
 
-@pytest.fixture(scope="session")
-def two_products(models_folder: Path) -> TestModel:
-    return TestModel.read(models_folder / "two_products")
-
-
-@pytest.fixture(scope="session")
-def two_averages(models_folder: Path) -> TestModel:
-    return TestModel.read(models_folder / "two_averages")
+@pytest.fixture(scope="session", params=["two_products", "two_averages"])
+def two_shapes(request: pytest.FixtureRequest, models_folder: Path) -> TestModel:
+    return TestModel.read(models_folder / request.param)
 
 
 @pytest.fixture(scope="session")

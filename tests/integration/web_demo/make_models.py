@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -120,51 +122,48 @@ def _recurrent(folder: Path) -> None:
 
 def _two_products(folder: Path) -> None:
     """A product of pooled maps, and then one of averages that are too many for one row of a texture at batch size 7."""
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(1)
     first, second = (random.normal(size=(width, 4)).astype(np.float32) / width**0.5 for width in (192, 2048))
     bias = tf.constant([1.0, 2.0, 3.0, 4.0])
-    module = tf.Module()
 
     def serve(few: tf.Tensor, many: tf.Tensor) -> dict[str, tf.Tensor]:
         pooled = tf.reshape(tf.nn.max_pool2d(few, 2, 2, "VALID"), [-1, 192])
         y = tf.nn.bias_add(pooled @ first, bias)
-        # The second product waits for the first: the shader that comes first is the one that was kept for both.
-        averages = tf.reduce_mean(many + tf.reshape(y[:, 0], [-1, 1, 1, 1]), [1, 2])
-        return {"y": y, "z": tf.nn.bias_add(averages @ second, bias)}
+        return {"y": y, "z": tf.nn.bias_add(_averages_after(y, many) @ second, bias)}
 
-    few, many = tf.TensorSpec([None, 2, 2, 192], tf.float32), tf.TensorSpec([None, 2, 2, 2048], tf.float32)
-    signed = tf.function(serve, input_signature=[few, many])
-    tf.saved_model.save(module, str(folder / "saved/1"), signatures={"serving_default": signed})
-    shapes = {"few": (2, 2, 192), "many": (2, 2, 2048)}
-    signature = Signature(
-        name="serving_default",
-        inputs=tuple(TensorSpec(name=name, dtype="float32", shape=(None, *shape)) for name, shape in shapes.items()),
-        outputs=(_spec("y", "float32", 4), _spec("z", "float32", 4)),
-    )
-    samples = {name: random.normal(size=(14, *shape)).astype(np.float32) for name, shape in shapes.items()}
-    _finish(folder, signature, samples, (Precision.FLOAT32,))
+    _few_and_many(folder, serve, {"few": (2, 2, 192), "many": (2, 2, 2048)}, {"y": 4, "z": 4})
 
 
 def _two_averages(folder: Path) -> None:
     """Averages over maps of one pixel, and then over larger ones: at batch size 7 more than a texture has rows."""
-    random = np.random.default_rng(0)
-    module = tf.Module()
 
     def serve(few: tf.Tensor, many: tf.Tensor) -> dict[str, tf.Tensor]:
         y = tf.reduce_mean(few, [1, 2])
-        # The second waits for the first: the shader that comes first is the one that was kept for both.
-        return {"y": y, "z": tf.reduce_mean(many + tf.reshape(y[:, 0], [-1, 1, 1, 1]), [1, 2])}
+        return {"y": y, "z": _averages_after(y, many)}
 
-    few, many = tf.TensorSpec([None, 1, 1, 1280], tf.float32), tf.TensorSpec([None, 3, 3, 2048], tf.float32)
-    signed = tf.function(serve, input_signature=[few, many])
-    tf.saved_model.save(module, str(folder / "saved/1"), signatures={"serving_default": signed})
-    shapes = {"few": (1, 1, 1280), "many": (3, 3, 2048)}
+    _few_and_many(folder, serve, {"few": (1, 1, 1280), "many": (3, 3, 2048)}, {"y": 1280, "z": 2048})
+
+
+def _averages_after(y: tf.Tensor, many: tf.Tensor) -> tf.Tensor:
+    """Averages that wait for `y`: the shader that comes first is the one that was kept for both."""
+    return tf.reduce_mean(many + tf.reshape(y[:, 0], [-1, 1, 1, 1]), [1, 2])
+
+
+def _few_and_many(
+    folder: Path, serve: Callable[..., Any], inputs: Mapping[str, tuple[int, ...]], outputs: Mapping[str, int]
+) -> None:
+    """Save the function as a model of these inputs and outputs, given without the batch, and 14 samples."""
+    signed = tf.function(
+        serve, input_signature=[tf.TensorSpec([None, *shape], tf.float32, name) for name, shape in inputs.items()]
+    )
+    tf.saved_model.save(tf.Module(), str(folder / "saved/1"), signatures={"serving_default": signed})
     signature = Signature(
         name="serving_default",
-        inputs=tuple(TensorSpec(name=name, dtype="float32", shape=(None, *shape)) for name, shape in shapes.items()),
-        outputs=(_spec("y", "float32", 1280), _spec("z", "float32", 2048)),
+        inputs=tuple(TensorSpec(name=name, dtype="float32", shape=(None, *shape)) for name, shape in inputs.items()),
+        outputs=tuple(_spec(name, "float32", width) for name, width in outputs.items()),
     )
-    samples = {name: random.normal(size=(14, *shape)).astype(np.float32) for name, shape in shapes.items()}
+    random = np.random.default_rng(0)
+    samples = {name: random.normal(size=(14, *shape)).astype(np.float32) for name, shape in inputs.items()}
     _finish(folder, signature, samples, (Precision.FLOAT32,))
 
 

@@ -105,27 +105,18 @@ def test_recurrent_layers_masks_and_constant_branches_answer_as_in_tensorflow(
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_products_of_other_shapes_have_shaders_of_their_own(
-    session: BrowserSession, two_products: TestModel, backend: str
-) -> None:
-    """WebGL answered InceptionV3's batches of seven by a shader of another layer: five of eight best classes wrong."""
-    with session.load(two_products.artifact(), backend) as runner:
-        got = runner.run(two_products.samples, batch_size=7).outputs
-    for name, want in two_products.want.items():
-        assert want.std() > 0.5
-        np.testing.assert_allclose(got[name], want, atol=2e-4)
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
 def test_results_of_other_shapes_have_shaders_of_their_own(
-    session: BrowserSession, two_averages: TestModel, backend: str
+    session: BrowserSession, two_shapes: TestModel, backend: str
 ) -> None:
-    """WebGL answered Xception's batches of seven by a shader of MobileNetV2, which had been in the page before it."""
-    with session.load(two_averages.artifact(), backend) as runner:
-        got = runner.run(two_averages.samples, batch_size=7).outputs
-    for name, want in two_averages.want.items():
+    """WebGL answered batches of seven by a shader of another layer, of another model even: five of eight classes wrong.
+
+    InceptionV3's products, and Xception's averages in a page in which MobileNetV2 had been before.
+    """
+    with session.load(two_shapes.artifact(), backend) as runner:
+        got = runner.run(two_shapes.samples, batch_size=7).outputs
+    for name, want in two_shapes.want.items():
         assert want.std() > 0.3
-        np.testing.assert_allclose(got[name], want, atol=2e-5)
+        np.testing.assert_allclose(got[name], want, atol=2e-4)
 
 
 def test_what_ran_is_said_by_the_browser_itself(session: BrowserSession, digits: TestModel) -> None:
