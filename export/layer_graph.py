@@ -77,9 +77,8 @@ def layer_graph(model: Any) -> LayerGraph | None:
     if whole is None:
         return None
     nodes: dict[str, list[Any]] = {}
-    for depth in sorted(whole._nodes_by_depth, reverse=True):  # noqa: SLF001  # both Kerases have it, and no other way
-        for node in whole._nodes_by_depth[depth]:  # noqa: SLF001
-            nodes.setdefault(layer_of(node).name, []).append(node)
+    for node in calls_of(whole):
+        nodes.setdefault(layer_of(node).name, []).append(node)
     return LayerGraph(
         model=str(model.name),
         places=tuple(_place(name, own) for name, own in nodes.items()),
@@ -94,6 +93,12 @@ def functional_of(model: Any) -> Any | None:
     return whole if getattr(whole, "_nodes_by_depth", None) else None
 
 
+def calls_of(functional: Any) -> list[Any]:
+    """The nodes of a functional model, one for each call of a layer, in the order of computing."""
+    by_depth = functional._nodes_by_depth  # noqa: SLF001  # both Kerases have it, and no other way
+    return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+
+
 def layer_of_tensor(tensor: Any) -> str:
     """The name of the layer that gives a symbolic tensor."""
     # `operation` in Keras 3, `layer` in tf-keras.
@@ -102,8 +107,7 @@ def layer_of_tensor(tensor: Any) -> str:
 
 def given_tensor(model: Any, layer: str) -> Any:
     """The one symbolic tensor that a layer of the model gives. The layer is used once, and gives one."""
-    whole = functional_of(model)
-    nodes = (node for own in whole._nodes_by_depth.values() for node in own)  # type: ignore[union-attr]  # noqa: SLF001
+    nodes = calls_of(functional_of(model))
     (tensor,) = (tensor for node in nodes if layer_of(node).name == layer for tensor in _given(node))
     return tensor
 

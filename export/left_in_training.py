@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from export.layer_graph import functional_of, layer_of
+from export.layer_graph import calls_of, functional_of, layer_of
 
 
 def left_in_training(model: Any) -> tuple[str, ...]:
@@ -17,11 +17,10 @@ def left_in_training(model: Any) -> tuple[str, ...]:
     if whole is None or type(whole).__module__.startswith("tf_keras"):
         return ()
     found: dict[str, None] = {}
-    for depth in sorted(whole._nodes_by_depth, reverse=True):  # noqa: SLF001  # no other way to see how layers are called
-        for node in whole._nodes_by_depth[depth]:  # noqa: SLF001
-            layer = layer_of(node)
-            arguments = getattr(node, "arguments", None)
-            if arguments is not None and arguments.kwargs.get("training") is True:
-                found[str(layer.name)] = None
-            found |= dict.fromkeys(f"{layer.name}/{inner}" for inner in left_in_training(layer))
+    for node in calls_of(whole):
+        layer = layer_of(node)
+        arguments = getattr(node, "arguments", None)
+        if arguments is not None and arguments.kwargs.get("training") is True:
+            found[str(layer.name)] = None
+        found |= dict.fromkeys(f"{layer.name}/{inner}" for inner in left_in_training(layer))
     return tuple(found)

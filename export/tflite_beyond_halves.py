@@ -31,7 +31,7 @@ def kept_beyond_halves(narrow: bytes, exact: Callable[[], bytes], saved_model: P
     found = list(_suspected(narrow))
     zeros = [values for values in found if not np.any(values)]
     cut = len(zeros) < len(found)
-    if not cut and not any(_vanishes(value, zeros) for value in _floats_of(saved_model, bool(zeros))):
+    if not cut and not (zeros and any(_vanishes(value, zeros) for value in _floats_of(saved_model))):
         return narrow, ()
     from tensorflow.lite.python import schema_py_generated as schema
 
@@ -65,10 +65,8 @@ def _vanishes(value: NDArray[Any], zeros: list[NDArray[Any]]) -> bool:
     return not fits_half(value) and any(value.size in (1, one.size) for one in zeros)
 
 
-def _floats_of(saved_model: Path, wanted: bool) -> Iterator[NDArray[Any]]:  # noqa: FBT001  # reads as a sentence
+def _floats_of(saved_model: Path) -> Iterator[NDArray[Any]]:
     """All float32 constants and variables of a SavedModel."""
-    if not wanted:
-        return
     import tensorflow as tf
     from tensorflow.core.protobuf import saved_model_pb2
 

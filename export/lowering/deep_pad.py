@@ -5,21 +5,20 @@ Keras's ZeroPadding3D does.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from export.lowering.body import Body
 from export.lowering.lowering import Lowering, When
+from export.lowering.one_axis import MOST_ON_WEBGL, along
 from pipeline.core.artifact import Format
-
-_MOST_ON_WEBGL = 4
 
 
 def _rewrite(body: Body, node: Any) -> bool:
     tensor, paddings_name, *_ = body.inputs(node)
     shape, paddings = body.shape(tensor), body.constant(paddings_name)
-    if shape is None or len(shape) <= _MOST_ON_WEBGL or paddings is None or None in shape[1:] or any(paddings[0]):
+    if shape is None or len(shape) <= MOST_ON_WEBGL or paddings is None or None in shape[1:] or any(paddings[0]):
         return False
     mode = node.attr["mode"].s.decode() if node.op == "MirrorPad" else "CONSTANT"
 
@@ -31,13 +30,9 @@ def padded(x: Any, paddings: Sequence[Sequence[int]], mode: str = "CONSTANT", fi
     """The tensor with so much before and after each axis but the first, whose sizes are known."""
     import tensorflow as tf
 
-    sizes = [-1, *(int(size) for size in x.shape[1:])]
     for axis, around in enumerate(paddings):
         if any(around):
-            flat = tf.reshape(x, [-1, sizes[axis], math.prod(sizes[axis + 1 :])])
-            flat = tf.pad(flat, [[0, 0], around, [0, 0]], mode, fill)
-            sizes[axis] += sum(around)
-            x = tf.reshape(flat, sizes)
+            x = along(x, axis, partial(tf.pad, paddings=[[0, 0], around, [0, 0]], mode=mode, constant_values=fill))
     return x
 
 

@@ -5,26 +5,31 @@ Bidirectional ConvLSTM2D reverses, and networks on video take every other image.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from export.lowering.body import Body
 from export.lowering.lowering import Lowering, When
+from export.lowering.one_axis import MOST_ON_WEBGL, along
 from export.lowering.places import attribute
 from pipeline.core.artifact import Format
-
-_MOST_ON_WEBGL = 4
 
 
 def _rewrite(body: Body, node: Any) -> bool:
     shape = body.shape(body.inputs(node)[0])
-    if shape is None or len(shape) <= _MOST_ON_WEBGL or shape.count(None) > 1:
+    if shape is None or len(shape) <= MOST_ON_WEBGL or shape.count(None) > 1:
         return False
     taken = _reversed(body, node) if node.op == "ReverseV2" else _skipped(body, node)
     if taken is None or any(shape[axis] is None for axis in taken):
         return False
-    body.replace(node, lambda x, *_: _taken(x, taken))
+
+    def along_each(x: Any, *_: Any) -> Any:
+        for axis, part in taken.items():
+            x = along(x, axis, partial(_taken, part=part))
+        return x
+
+    body.replace(node, along_each)
     return True
 
 
@@ -53,17 +58,10 @@ def _skipped(body: Body, node: Any) -> Mapping[int, slice] | None:
     return {axis: part for axis, part in found.items() if part != slice(None, None, 1)}
 
 
-def _taken(x: Any, taken: Mapping[int, slice]) -> Any:
+def _taken(flat: Any, part: slice) -> Any:
     import tensorflow as tf
 
-    sizes = [-1 if size is None else int(size) for size in x.shape]
-    for axis, part in taken.items():
-        before, behind = (-1 if -1 in some else math.prod(some) for some in (sizes[:axis], sizes[axis + 1 :]))
-        flat = tf.reshape(x, [before, sizes[axis], behind])
-        flat = tf.reverse(flat, [1]) if part == slice(None, None, -1) else flat[:, part]
-        sizes[axis] = len(range(sizes[axis])[part])
-        x = tf.reshape(flat, sizes)
-    return x
+    return tf.reverse(flat, [1]) if part == slice(None, None, -1) else flat[:, part]
 
 
 DEEP_SLICES = Lowering(

@@ -43,6 +43,7 @@ def _expanded(node: Any, arguments: Any) -> Iterator[tuple[str, int]]:
 
 def attribute(node: Any, name: str) -> Any:
     """The node's attribute, or its default: a SavedModel leaves out what is as it is by default."""
-    if name in node.attr:
+    # One that was asked for before is there, without a value.
+    if name in node.attr and node.attr[name].WhichOneof("value") is not None:
         return node.attr[name]
     return next(attribute.default_value for attribute in _definition(node).attr if attribute.name == name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from export.lowering.places import attribute
+
 
 def raw_operation(node: Any) -> Callable[..., Any]:
     """What computes on tensors as the node does on its inputs, in their order; types are those of the tensors."""
@@ -12,7 +14,7 @@ def raw_operation(node: Any) -> Callable[..., Any]:
 
     definition = op_def_registry.get(node.op)
     told = {a.type_attr for a in definition.input_arg} | {a.number_attr for a in definition.input_arg}
-    settings = {attribute.name: _value(node, attribute) for attribute in definition.attr if attribute.name not in told}
+    settings = {one.name: _plain(attribute(node, one.name)) for one in definition.attr if one.name not in told}
 
     def compute(*tensors: Any) -> Any:
         waiting = list(tensors)
@@ -27,10 +29,7 @@ def raw_operation(node: Any) -> Callable[..., Any]:
     return compute
 
 
-def _value(node: Any, attribute: Any) -> Any:
-    told = node.attr[attribute.name]
-    # A SavedModel leaves out what is as it is by default; asked for, it is there without a value.
-    value = told if told.WhichOneof("value") else attribute.default_value
+def _plain(value: Any) -> Any:
     match value.WhichOneof("value"):
         case "list":
             return list(value.list.i)

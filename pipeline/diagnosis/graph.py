@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from export.keras_interface import legal_names, named_answers
+from export.layer_graph import calls_of
 from pipeline.core.signature import Tensors
 
 Call: TypeAlias = Callable[..., Any]
@@ -45,13 +46,7 @@ class Graph:
         # A Sequential model keeps its graph in an attribute without a public name.
         self._function = getattr(model, "_functional", None) or model
         self._outputs = tuple(output_names)
-        depths: Mapping[int, Any] = self._function._nodes_by_depth  # noqa: SLF001  # Keras computes by it, too
-        self._nodes = [
-            node
-            for depth in sorted(depths, reverse=True)
-            for node in depths[depth]
-            if node.operation is not None and not node.is_input
-        ]
+        self._nodes = [node for node in calls_of(self._function) if node.operation is not None and not node.is_input]
         self._calls = {number: _traced_where_slow(node.operation) for number, node in enumerate(self._nodes)}
         self._values: dict[int, Any] = {}
         self.feed(samples)

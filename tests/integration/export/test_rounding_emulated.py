@@ -17,7 +17,7 @@ from export.rounding_emulated import Rounding, emulated
 from export.saved_model_from_keras import saved_model_from_keras
 from export.tflite_from_saved_model import tflite_from_saved_model
 from pipeline.core.artifact import Precision
-from pipeline.core.signature import Signature
+from pipeline.core.signature import Signature, Tensors, batches
 
 Exported = tuple[Path, Signature, dict[str, np.ndarray[Any, Any]]]
 
@@ -145,20 +145,7 @@ def test_inputs_far_from_zero_are_predicted_with_the_steps_that_whole_numbers_le
         "flipper": rng.uniform(170, 230, (120, 1)).astype(np.float32),
         "culmen": rng.uniform(32, 60, (120, 1)).astype(np.float32),
     }
-    signature = saved_model_from_keras(
-        model, into=tmp_path, version=1, output_names=("mass",), model_name="net",
-        warmup_samples={name: array[:1] for name, array in samples.items()},
-    )  # fmt: skip
-    graph = frozen(tmp_path / "1", signature.name)
-    want = graph.answers(samples)
-    predicted = emulated(graph, samples, want).moved["int8"]["mass"].max_error
-    file = tmp_path / "net.tflite"
-    tflite_from_saved_model(
-        tmp_path / "1", into=file, signature=signature, precision=Precision.INT8, representative=samples
-    )
-    answers = answers_of(file)
-    rows = [{name: array[at : at + 1] for name, array in samples.items()} for at in range(120)]
-    error = float(np.abs(np.concatenate([answers(**row)["mass"] for row in rows]) - want["mass"]).max())
+    predicted, error, _ = _predicted_and_made(model, samples, "mass", Precision.INT8, tmp_path)
     assert predicted / 2 < error < 2 * predicted
 
 
@@ -220,22 +207,32 @@ def test_constants_that_no_product_reads_are_predicted_in_halves(tmp_path: Path)
     samples = {"x": np.random.default_rng(0).uniform(-1, 1, (64, 12)).astype(np.float32)}
     model.predict(samples["x"], verbose=0)
     model.quantize("int8")
-    signature = saved_model_from_keras(
-        model, into=tmp_path, version=1, output_names=("y",), model_name="net", warmup_samples={"x": samples["x"][:1]}
-    )
-    graph = frozen(tmp_path / "1", signature.name)
-    want = graph.answers(samples)
-    predicted = emulated(graph, samples, want).moved["float16"]["y"].max_error
-    file = tmp_path / "net.tflite"
-    tflite_from_saved_model(
-        tmp_path / "1", into=file, signature=signature, precision=Precision.FLOAT16, representative=samples
-    )
-    answers = answers_of(file)
-    got = np.concatenate([answers(x=samples["x"][at : at + 1])["y"] for at in range(64)])
-    error = float(np.abs(got - want["y"]).max())
+    predicted, error, largest = _predicted_and_made(model, samples, "y", Precision.FLOAT16, tmp_path)
     # A step of a 127th, times its weight: far more than halves are off by themselves.
-    assert error > 4 * 2**-11 * np.abs(want["y"]).max()
+    assert error > 4 * 2**-11 * largest
     assert predicted / 3 < error < 3 * predicted
+
+
+def _predicted_and_made(
+    model: Any, samples: Tensors, output: str, precision: Precision, folder: Path
+) -> tuple[float, float, float]:
+    """The largest error of the output that is predicted, the one that the file makes, and its largest answer."""
+    signature = saved_model_from_keras(
+        model,
+        into=folder,
+        version=1,
+        output_names=(output,),
+        model_name="net",
+        warmup_samples={name: array[:1] for name, array in samples.items()},
+    )
+    graph = frozen(folder / "1", signature.name)
+    want = graph.answers(samples)
+    predicted = emulated(graph, samples, want).moved[precision][output].max_error
+    file = folder / "net.tflite"
+    tflite_from_saved_model(folder / "1", into=file, signature=signature, precision=precision, representative=samples)
+    answers = answers_of(file)
+    got = np.concatenate([answers(**row)[output] for row in batches(samples, 1)])
+    return predicted, float(np.abs(got - want[output]).max()), float(np.abs(want[output]).max())
 
 
 @pytest.mark.parametrize("written", ["BatchMatMulV2", "Einsum"])
